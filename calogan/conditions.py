@@ -1,0 +1,125 @@
+"""What a generator is conditioned on: each quantity's unit, trained range and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from calogan.errors import CaloganError
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One conditioning quantity, and how a network sees it.
+
+    The network is fed `(variable + offset) * scale`, which maps [low, high] to [-1, 1]; the
+    variable is the natural logarithm of the value if `scale` is "log", else the value.
+    """
+
+    name: str
+    """As in the data: "energy", "theta", ..."""
+    unit: str
+    """GeV for the incident energy, rad for angles."""
+    low: float
+    """Lower end of the trained range, in `unit`."""
+    high: float
+    """Upper end of the trained range, in `unit`."""
+    scale: Literal["log", "linear"] = "linear"
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("log", "linear"):
+            raise CaloganError(
+                f"condition '{self.name}': scale is {self.scale!r}, expected 'log' or 'linear'"
+            )
+        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
+            raise CaloganError(
+                f"condition '{self.name}': range is {self.low:g}..{self.high:g} {self.unit}, "
+                "expected low < high"
+            )
+        if self.scale == "log" and self.low <= 0:
+            raise CaloganError(
+                f"condition '{self.name}': low is {self.low:g}, but a log scale needs more than 0"
+            )
+
+    @property
+    def variable(self) -> str:
+        """Name of the network's input variable."""
+        return f"log_{self.name}" if self.scale == "log" else self.name
+
+    def to_variable(self, values: ArrayLike) -> NDArray[np.float64]:
+        values = np.asarray(values, dtype=np.float64)
+        return np.log(values) if self.scale == "log" else values
+
+    def from_variable(self, variable: ArrayLike) -> NDArray[np.float64]:
+        variable = np.asarray(variable, dtype=np.float64)
+        return np.exp(variable) if self.scale == "log" else variable
+
+    @property
+    def offset_and_scale(self) -> tuple[float, float]:
+        """The offset and scale of lwtnn's input variable: network input = (v + offset) * scale."""
+        low, high = self.to_variable([self.low, self.high])
+        return float(-0.5 * (low + high)), float(2.0 / (high - low))
+
+    def normalise(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Values in `unit` to the network's input, [-1, 1] inside the trained range."""
+        offset, scale = self.offset_and_scale
+        return (self.to_variable(values) + offset) * scale
+
+    def check(self, values: ArrayLike, allow_extrapolation: bool = False) -> None:
+        """Raise CaloganError for values that are not finite or outside the trained range.
+
+        A part in 10⁴ of slack is left for values that were rounded to float32.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        bad = ~np.isfinite(values) | ((values <= 0) if self.scale == "log" else False)
+        if bad.any():
+            raise CaloganError(
+                f"condition '{self.name}' is {values[bad].flat[0]} for {int(bad.sum())} of "
+                f"{values.size} showers, expected finite values"
+                + (" above 0" if self.scale == "log" else "")
+            )
+        if allow_extrapolation:
+            return
+        outside = np.abs(self.normalise(values)) > 1 + 1e-4
+        if outside.any():
+            asked = values[outside]
+            span = f"{asked.min():g}" + (f"..{asked.max():g}" if asked.size > 1 else "")
+            raise CaloganError(
+                f"generator takes {self.name} {self.low:g}..{self.high:g} {self.unit}, was asked "
+                f"for {span} {self.unit}; pass allow_extrapolation=True "
+                "(--allow-extrapolation) to try"
+            )
+
+    def draw(self, low: float, high: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw n values between low and high, evenly on the condition's scale."""
+        return self.from_variable(rng.uniform(*self.to_variable([low, high]), size=n))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Condition:
+        try:
+            return Condition(**fields)
+        except TypeError as error:
+            raise CaloganError(f"condition {dict(fields)}: {error}") from error
+
+
+def network_input(
+    conditions: Sequence[Condition], values: Mapping[str, ArrayLike]
+) -> NDArray[np.float32]:
+    """Normalised condition columns, (n, n_conditions), in the order of `conditions`.
+
+    Raises CaloganError if a condition is missing from `values`.
+    """
+    missing = [c.name for c in conditions if c.name not in values]
+    if missing:
+        raise CaloganError(
+            f"conditions {missing} are missing; found {sorted(values)}, "
+            f"the generator needs {[c.name for c in conditions]}"
+        )
+    return np.stack([c.normalise(values[c.name]) for c in conditions], axis=-1).astype(np.float32)

@@ -1,0 +1,259 @@
+"""The run card: one TOML file, checked key by key, from input branches to training."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from calogan.conditions import Condition
+from calogan.errors import CaloganError, nearest
+from calogan.files import parse_toml, read_text
+from calogan.geometry import Geometry
+
+DEFAULT_CARD = "lar_photons.toml"
+ENERGY_UNITS = {"eV": 1e-6, "keV": 1e-3, "MeV": 1.0, "GeV": 1e3, "TeV": 1e6}
+LENGTH_UNITS = {"um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
+ANGLE_UNITS = {"rad": 1.0, "mrad": 1e-3, "deg": 0.017453292519943295}
+UNIT_TABLES = (ENERGY_UNITS, LENGTH_UNITS, ANGLE_UNITS)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Input(_Section):
+    """Where hits are in the ROOT files; the defaults are the sample's names."""
+
+    files: list[str] = []
+    """Paths and globs, used if the command line names none."""
+    tree: str = "showers"
+    """Tree that holds the hits."""
+    condition_tree: str | None = None
+    """Tree that holds the conditions, entry by entry as `tree`; None: the same tree."""
+    layout: Literal["xyz", "rphiz", "indices", "cells"] = "xyz"
+    """xyz, rphiz: jagged hits by position; indices: jagged hits by layer and cell indices along
+    the layer's first and second axis; cells: one branch per voxel."""
+    branches: dict[
+        Literal["energy", "x", "y", "z", "r", "phi", "layer", "first", "second"], str
+    ] = {}
+    """Role to branch name, over the defaults hit_energy, hit_x, ...; with a `layer` branch and
+    layout xyz or rphiz, the layer is taken from it and z is not needed."""
+    cells: str = "cell_{}"
+    """Layout cells: branch name of voxel i, with {} for i counted from 0."""
+    overflow_cells: list[str] = []
+    """Layout cells: branches of energy outside the voxels, one a layer; counted as overflow."""
+    energy_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] = "MeV"
+    length_unit: Literal["um", "mm", "cm", "m"] = "mm"
+    angle_unit: Literal["rad", "mrad", "deg"] = "rad"
+    """Unit of phi."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Input:
+        roles = {
+            "xyz": ("energy", "x", "y", "z"),
+            "rphiz": ("energy", "r", "phi", "z"),
+            "indices": ("energy", "layer", "first", "second"),
+            "cells": (),
+        }[self.layout]
+        if "layer" in self.branches:
+            roles = tuple(role for role in roles if role != "z" or "z" in self.branches)
+        names = {role: self.branches.get(role, f"hit_{role}") for role in roles}  # type: ignore[call-overload]
+        object.__setattr__(self, "branches", {**names, **self.branches})
+        if self.layout == "cells" and self.cells.count("{}") != 1:
+            raise ValueError(f"cells is {self.cells!r}, expected one {{}} in it, as in 'cell_{{}}'")
+        return self
+
+
+class ConditionCard(_Section):
+    """One condition: how the network sees it, and where its values come from."""
+
+    unit: str
+    """GeV for energy; any name for others."""
+    low: float
+    high: float
+    scale: Literal["log", "linear"] = "linear"
+    branch: str | None = None
+    """Read it from this branch ..."""
+    value: float | None = None
+    """... or take this constant ..."""
+    pattern: str | None = None
+    """... or a regular expression on the file's name; its first group is the number."""
+    source_unit: str | None = None
+    """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ConditionCard:
+        given = [k for k in ("branch", "value", "pattern") if getattr(self, k) is not None]
+        if len(given) > 1:
+            raise ValueError(f"takes one of branch, value, pattern; found {given}")
+        self.factor  # noqa: B018  (raises for units that do not convert)
+        return self
+
+    @property
+    def factor(self) -> float:
+        """Multiplies values in `source_unit` to give values in `unit`."""
+        if self.source_unit is None or self.source_unit == self.unit:
+            return 1.0
+        for table in UNIT_TABLES:
+            if self.source_unit in table and self.unit in table:
+                return table[self.source_unit] / table[self.unit]
+        known = [sorted(table) for table in UNIT_TABLES]
+        raise ValueError(
+            f"source_unit '{self.source_unit}' does not convert to '{self.unit}'; known: {known}"
+        )
+
+
+class Data(_Section):
+    """The HDF5 store to train on, and the readout."""
+
+    train: str | None = None
+    """Store made by `calogan voxelize`; a relative path starts from the working directory."""
+    validation_fraction: float = Field(0.05, gt=0, lt=0.9)
+    """Part of the store never trained on, scored during training."""
+    readout_threshold: float = Field(0.0, ge=0)
+    """MeV; voxels below it read as zero, in training, generation and evaluation."""
+    mirror: list[Literal["x", "y"]] = []
+    """Axes under whose reflection the showers are symmetric: training doubles the data by it."""
+
+
+class GeneratorCard(_Section):
+    """The generator network."""
+
+    latent_size: int = Field(128, ge=1, le=100_000)
+    hidden: list[int] = Field([320, 320, 320], min_length=1)
+    """Width of each hidden layer."""
+    layer_hidden: list[int] = [128, 128]
+    """Hidden widths of the trunk that sets each calorimeter layer's energy fraction."""
+    activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "swish"
+    latent_skip: bool = True
+    """Feed latents and conditions once more into the voxel heads."""
+
+
+class CriticCard(_Section):
+    """The critic network."""
+
+    hidden: list[int] = Field([320, 320, 320], min_length=1)
+    activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "leaky_relu"
+
+
+class Training(_Section):
+    """The training loop."""
+
+    updates: int = Field(20_000, ge=1)
+    """Generator updates."""
+    minutes: float | None = Field(None, gt=0)
+    """Stop after this wall time even if updates are left; the learning rate decays over it."""
+    batch_size: int = Field(256, ge=2)
+    critic_steps: int = Field(1, ge=1)
+    """Critic updates for each generator update."""
+    learning_rate: float = Field(5e-4, gt=0)
+    """Adam's, cosine-decayed to a hundredth."""
+    beta_1: float = Field(0.0, ge=0, lt=1)
+    beta_2: float = Field(0.95, ge=0, lt=1)
+    r1: float = Field(1.0, ge=0)
+    """Gradient penalty on real showers."""
+    r2: float = Field(1.0, ge=0)
+    """Gradient penalty on generated showers."""
+    ema: float = Field(0.995, ge=0, lt=1)
+    """Moving average of the generator's weights, per update; this is what generates."""
+    updates_per_call: int = Field(40, ge=1)
+    """Updates in one compiled call."""
+    checkpoint_minutes: float = Field(2.0, gt=0)
+    mixed_precision: bool = False
+    """bfloat16 or float16 products on hardware that has them."""
+    jit: bool = True
+    """Compile the step with XLA."""
+    seed: int = Field(1, ge=0, lt=2**31)
+
+
+class Card(_Section):
+    """A whole run: input, geometry, conditions, data, networks, training."""
+
+    name: str = "calogan"
+    input: Input = Input()
+    geometry: dict[str, Any]
+    """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),
+    relative to the card."""
+    conditions: dict[str, ConditionCard]
+    """By name, `energy` first."""
+    data: Data = Data()
+    generator: GeneratorCard = GeneratorCard()
+    critic: CriticCard = CriticCard()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _energy_first(self) -> Card:
+        if next(iter(self.conditions), None) != "energy":
+            raise ValueError(
+                f"the first condition must be 'energy' (incident energy, GeV), "
+                f"found {list(self.conditions)}"
+            )
+        if self.conditions["energy"].unit != "GeV":
+            raise ValueError("conditions.energy.unit must be 'GeV' (set source_unit to convert)")
+        self.condition_list  # noqa: B018  (raises for impossible ranges)
+        return self
+
+    @property
+    def condition_list(self) -> list[Condition]:
+        return [
+            Condition(name, c.unit, c.low, c.high, c.scale) for name, c in self.conditions.items()
+        ]
+
+    def build_geometry(self) -> Geometry:
+        return Geometry.from_dict(self.geometry)
+
+
+def load_card(path: str | Path | None = None) -> Card:
+    """Read a run card; None: the shipped card of the LAr photon sample.
+
+    Raises CaloganError naming the key path, the value found, and what is allowed.
+    """
+    if path is None:
+        text = (resources.files("calogan") / "cards" / DEFAULT_CARD).read_text(encoding="utf-8")
+        return _validate(parse_toml(text, DEFAULT_CARD), DEFAULT_CARD, Path())
+    return _validate(
+        parse_toml(read_text(path, "run card"), f"run card {path}"), str(path), Path(path).parent
+    )
+
+
+def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:
+    geometry = fields.get("geometry")
+    if isinstance(geometry, dict) and "file" in geometry:
+        loaded = Geometry.load(folder / str(geometry["file"]), geometry.get("particle"))
+        fields = {**fields, "geometry": loaded.to_dict()}
+    try:
+        card = Card.model_validate(fields)
+    except ValidationError as error:
+        raise CaloganError(_explain(error, where)) from error
+    card.build_geometry()
+    return card
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "card"
+        if item["type"] == "extra_forbidden":
+            known = _known_keys(item["loc"])
+            hint = f"; nearest: {nearest(str(item['loc'][-1]), known)}" if known else ""
+            lines.append(f"{where}: unknown key '{key}'{hint}")
+        elif item["type"] == "missing":
+            lines.append(f"{where}: key '{key}' is missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            found = "" if isinstance(item["input"], dict) else f" is {item['input']!r}"
+            lines.append(f"{where}: '{key}'{found}: {message}")
+    return "\n".join(lines)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Card
+    for part in location[:-1]:
+        if part == "conditions":
+            model = ConditionCard
+        elif isinstance(model, type) and part in getattr(model, "model_fields", {}):
+            model = model.model_fields[str(part)].annotation
+    return sorted(getattr(model, "model_fields", {}))

@@ -1,0 +1,94 @@
+"""`Showers`: voxel energies with their conditions and geometry, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.errors import CaloganError
+from calogan.geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Showers:
+    """n showers: deposits per voxel, the conditions they were made with, and the geometry."""
+
+    energies: NDArray[np.float32]
+    """Deposited energy, MeV, (n, n_voxels), voxels in the geometry's order."""
+    conditions: Mapping[str, NDArray[np.float32]]
+    """Name to values (n,): "energy" (incident kinetic energy, GeV) always, then any other."""
+    geometry: Geometry
+    overflow: NDArray[np.float32] | None = None
+    """Energy of hits outside the cells, MeV, (n, n_layers + 1); last column: hits in no layer."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where the showers came from: files, hashes, thresholds, versions."""
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.energies)
+        if len(shape) != 2 or shape[1] != self.geometry.n_voxels:
+            raise CaloganError(
+                f"shower energies have shape {shape}, expected (n, {self.geometry.n_voxels}) "
+                f"for geometry '{self.geometry.name}'"
+            )
+        if "energy" not in self.conditions:
+            raise CaloganError(
+                f"no condition 'energy' (incident energy, GeV), found {sorted(self.conditions)}"
+            )
+        for name, values in self.conditions.items():
+            if np.shape(values) != shape[:1]:
+                raise CaloganError(
+                    f"condition '{name}' has shape {np.shape(values)}, expected ({shape[0]},)"
+                )
+        if self.overflow is not None:
+            expected = (shape[0], self.geometry.n_layers + 1)
+            if np.shape(self.overflow) != expected:
+                raise CaloganError(
+                    f"overflow has shape {np.shape(self.overflow)}, expected {expected}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.energies)
+
+    @property
+    def incident_energy(self) -> NDArray[np.float32]:
+        """Incident kinetic energy, GeV, (n,)."""
+        return self.conditions["energy"]
+
+    def select(self, index: Any) -> Showers:
+        """The showers at a mask, slice or list of positions."""
+        return Showers(
+            self.energies[index],
+            {name: values[index] for name, values in self.conditions.items()},
+            self.geometry,
+            None if self.overflow is None else self.overflow[index],
+            self.provenance,
+        )
+
+    def apply_threshold(self, threshold: float) -> Showers:
+        """Set voxels below `threshold` (MeV) to zero, as the readout does."""
+        if threshold <= 0:
+            return self
+        kept = np.where(self.energies >= np.float32(threshold), self.energies, np.float32(0))
+        return Showers(kept, self.conditions, self.geometry, self.overflow, self.provenance)
+
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """A hash of each shower's content, (n,): equal showers have equal fingerprints.
+
+        Multilinear hashing of the float32 bit patterns modulo 2⁶⁴ (Lemire and Kaser 2014); it
+        tells whether an event was in a training set, whichever file it is read from.
+        """
+        rng = np.random.default_rng(0xCA10)
+        columns = [self.energies, self.incident_energy[:, None]]
+        total = np.zeros(len(self), np.uint64)
+        for block in columns:
+            factors = rng.integers(1, 2**64, size=block.shape[1], dtype=np.uint64, endpoint=False)
+            for start in range(0, len(self), 4096):
+                rows = np.ascontiguousarray(block[start : start + 4096], np.float32)
+                total[start : start + 4096] += rows.view(np.uint32).astype(np.uint64) @ (
+                    factors | np.uint64(1)
+                )
+        return total

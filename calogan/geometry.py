@@ -1,0 +1,321 @@
+"""Calorimeter geometry: layers of cartesian or cylindrical cells, and the order of their voxels."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from calogan.errors import CaloganError
+from calogan.files import parse_toml, read_text
+
+System = Literal["cartesian", "cylindrical"]
+AXES: dict[str, tuple[str, str]] = {"cartesian": ("x", "y"), "cylindrical": ("r", "alpha")}
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One readout layer, a grid of cells in two axes.
+
+    Shapes: `first_edges` (n_first + 1,), `second_edges` (n_second + 1,).
+    """
+
+    name: str
+    system: System
+    """cartesian: axes x, y; cylindrical: axes r, alpha."""
+    first_edges: NDArray[np.float64]
+    """Edges in x or r, mm, increasing; r is never negative."""
+    second_edges: NDArray[np.float64]
+    """Edges in y, mm, or alpha, rad, increasing; alpha spans at most one turn."""
+    z: tuple[float, float] | None = None
+    """Depth covered, mm, front and back; None if hits name their layer and depth is unknown."""
+
+    def __post_init__(self) -> None:
+        where = f"layer '{self.name}'"
+        if self.system not in AXES:
+            raise CaloganError(f"{where}: system is {self.system!r}, expected one of {[*AXES]}")
+        for axis, field in zip(AXES[self.system], ("first_edges", "second_edges"), strict=True):
+            object.__setattr__(self, field, _edges(getattr(self, field), f"{where}: {axis}_edges"))
+        if self.system == "cylindrical":
+            if self.first_edges[0] < 0:
+                raise CaloganError(
+                    f"{where}: r_edges start at {self.first_edges[0]:g} mm, expected 0 or more"
+                )
+            if np.ptp(self.second_edges) > 2 * np.pi * (1 + 1e-6):
+                raise CaloganError(
+                    f"{where}: alpha_edges span {np.ptp(self.second_edges):g} rad, "
+                    "expected at most one turn, 2 pi"
+                )
+        if self.z is not None:
+            low, high = (float(v) for v in self.z)
+            if not (np.isfinite([low, high]).all() and low < high):
+                raise CaloganError(f"{where}: z is [{low:g}, {high:g}] mm, expected low < high")
+            object.__setattr__(self, "z", (low, high))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of cells along the two axes: (x, y) or (r, alpha)."""
+        return len(self.first_edges) - 1, len(self.second_edges) - 1
+
+    @property
+    def n_voxels(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        first, second = AXES[self.system]
+        return {
+            "name": self.name,
+            "system": self.system,
+            f"{first}_edges": self.first_edges.tolist(),
+            f"{second}_edges": self.second_edges.tolist(),
+            "z": None if self.z is None else list(self.z),
+        }
+
+
+def _edges(values: ArrayLike, where: str) -> NDArray[np.float64]:
+    try:
+        edges = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CaloganError(f"{where}: expected a list of numbers, found {values!r}") from error
+    if edges.ndim != 1 or len(edges) < 2:
+        raise CaloganError(f"{where}: expected two or more edges, found {values!r}")
+    if not np.isfinite(edges).all() or not (np.diff(edges) > 0).all():
+        raise CaloganError(f"{where}: edges must be finite and increase, found {edges.tolist()}")
+    edges.setflags(write=False)
+    return edges
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Layers in order, and how their voxels are numbered.
+
+    Voxels run layer by layer. Within a layer the second axis (y or alpha) runs fastest, unless
+    `fastest` is "first": then x or r does, as in the CaloChallenge files.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    fastest: Literal["first", "last"] = "last"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not self.layers:
+            raise CaloganError(f"geometry '{self.name}' has no layers")
+        if self.fastest not in ("first", "last"):
+            raise CaloganError(
+                f"geometry '{self.name}': fastest is {self.fastest!r}, expected 'first' or 'last'"
+            )
+        depths = sorted(layer.z for layer in self.layers if layer.z is not None)
+        for (_, back), (front, _) in zip(depths, depths[1:], strict=False):
+            if front < back - 1e-9 * max(1.0, abs(back)):
+                raise CaloganError(
+                    f"geometry '{self.name}': layers overlap in z, "
+                    f"one ends at {back:g} mm and the next begins at {front:g} mm"
+                )
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.layers)
+
+    @cached_property
+    def n_voxels(self) -> int:
+        return sum(layer.n_voxels for layer in self.layers)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """The voxels of each layer."""
+        ends = np.cumsum([layer.n_voxels for layer in self.layers]).tolist()
+        return tuple(slice(a, b) for a, b in zip([0, *ends], ends, strict=False))
+
+    @cached_property
+    def layer_index(self) -> NDArray[np.intp]:
+        """The layer of every voxel, (n_voxels,)."""
+        return np.repeat(np.arange(self.n_layers), [layer.n_voxels for layer in self.layers])
+
+    @cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """Cell centres x, y, z in mm, (n_voxels, 3); z is NaN where the layer gives no depth."""
+        rows = []
+        for layer in self.layers:
+            first, second = (
+                0.5 * (edges[1:] + edges[:-1]) for edges in (layer.first_edges, layer.second_edges)
+            )
+            a, b = np.meshgrid(first, second, indexing="ij")
+            if self.fastest == "first":
+                a, b = a.T, b.T
+            if layer.system == "cylindrical":
+                a, b = a * np.cos(b), a * np.sin(b)
+            z = np.nan if layer.z is None else 0.5 * (layer.z[0] + layer.z[1])
+            rows.append(np.stack([a.ravel(), b.ravel(), np.full(a.size, z)], axis=1))
+        return np.concatenate(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "fastest": self.fastest,
+            "layers": [layer.to_dict() for layer in self.layers],
+        }
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if the cells are the same; names do not count."""
+        if not isinstance(other, Geometry):
+            return NotImplemented
+        return self.fastest == other.fastest and [
+            {**layer.to_dict(), "name": ""} for layer in self.layers
+        ] == [{**layer.to_dict(), "name": ""} for layer in other.layers]
+
+    def __hash__(self) -> int:
+        return hash((self.fastest, tuple(layer.shape for layer in self.layers)))
+
+    @staticmethod
+    def from_dict(fields: Any, where: str = "geometry") -> Geometry:
+        """Read the form of `to_dict`.
+
+        An axis may also be given as ``x = {low = -240, high = 240, n = 3}`` in place of
+        ``x_edges = [...]``.
+        """
+        if not isinstance(fields, dict):
+            raise CaloganError(f"{where}: expected a table, found {type(fields).__name__}")
+        _only(fields, {"name", "fastest", "layers"}, where)
+        layers = fields.get("layers")
+        if not isinstance(layers, list):
+            raise CaloganError(f"{where}.layers: expected a list of layers, found {layers!r}")
+        return Geometry(
+            name=str(fields.get("name", "unnamed")),
+            layers=tuple(_layer(layer, f"{where}.layers[{i}]", i) for i, layer in enumerate(layers)),
+            fastest=fields.get("fastest", "last"),
+        )
+
+    @staticmethod
+    def load(path: str | Path, particle: str | None = None) -> Geometry:
+        """Read a geometry from TOML, JSON, or CaloChallenge binning XML.
+
+        Parameters
+        ----------
+        path : file ending in .toml, .json or .xml
+        particle : name of the `Bin` to take from an XML file that has several
+        """
+        path = Path(path)
+        if path.suffix not in (".toml", ".json", ".xml"):
+            raise CaloganError(
+                f"geometry file {path}: ending is '{path.suffix}', expected .toml, .json or .xml"
+            )
+        text = read_text(path, "geometry file")
+        try:
+            if path.suffix == ".xml":
+                return _from_xml(ElementTree.fromstring(text), path, particle)
+            fields = (
+                json.loads(text)
+                if path.suffix == ".json"
+                else parse_toml(text, f"geometry file {path}")
+            )
+        except (json.JSONDecodeError, ElementTree.ParseError) as error:
+            raise CaloganError(
+                f"geometry file {path} is not valid {path.suffix[1:].upper()}: {error}"
+            ) from error
+        inner = fields.get("geometry", fields) if isinstance(fields, dict) else fields
+        return Geometry.from_dict(inner, where=f"{path}: geometry")
+
+    def to_xml(self, particle: str) -> str:
+        """The geometry as CaloChallenge binning XML; cylindrical layers with even alpha bins only."""
+        root = ElementTree.Element("Bins")
+        bin_ = ElementTree.SubElement(root, "Bin", pid="0", etaMin="0", etaMax="0", name=particle)
+        for i, layer in enumerate(self.layers):
+            steps = np.diff(layer.second_edges)
+            full_turn = np.isclose(np.ptp(layer.second_edges), 2 * np.pi)
+            if layer.system != "cylindrical" or not full_turn or not np.allclose(steps, steps[0]):
+                raise CaloganError(
+                    f"layer '{layer.name}' cannot be written as CaloChallenge XML, which knows "
+                    "only cylindrical layers with even alpha bins over a full turn"
+                )
+            edges = ",".join(np.format_float_positional(e, trim="-") for e in layer.first_edges)
+            ElementTree.SubElement(
+                bin_, "Layer", id=str(i), r_edges=edges, n_bin_alpha=str(layer.shape[1])
+            )
+        ElementTree.indent(root)
+        return ElementTree.tostring(root, encoding="unicode")
+
+
+def _only(fields: dict[str, Any], known: set[str], where: str) -> None:
+    for key in fields:
+        if key not in known:
+            raise CaloganError(f"{where}: unknown key '{key}', expected one of {sorted(known)}")
+
+
+def _layer(fields: Any, where: str, index: int) -> Layer:
+    if not isinstance(fields, dict):
+        raise CaloganError(f"{where}: expected a table, found {fields!r}")
+    system = fields.get("system", "cartesian")
+    if system not in AXES:
+        raise CaloganError(f"{where}.system is {system!r}, expected one of {[*AXES]}")
+    axes = AXES[system]
+    _only(fields, {"name", "system", "z", *axes, *(f"{a}_edges" for a in axes)}, where)
+    z = fields.get("z")
+    if z is not None and (
+        not isinstance(z, list) or len(z) != 2 or not all(isinstance(v, int | float) for v in z)
+    ):
+        raise CaloganError(f"{where}.z: expected [front, back] in mm, found {z!r}")
+    first, second = (_axis(fields, axis, where) for axis in axes)
+    name = str(fields.get("name", f"layer_{index}"))
+    return Layer(name, system, first, second, None if z is None else (z[0], z[1]))
+
+
+def _axis(fields: dict[str, Any], axis: str, where: str) -> NDArray[np.float64]:
+    if (f"{axis}_edges" in fields) == (axis in fields):
+        raise CaloganError(
+            f"{where}: expected either {axis}_edges = [...] or {axis} = {{low, high, n}}"
+        )
+    if axis not in fields:
+        return _edges(fields[f"{axis}_edges"], f"{where}.{axis}_edges")
+    spec = fields[axis]
+    try:
+        low, high, n = float(spec["low"]), float(spec["high"]), int(spec["n"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise CaloganError(
+            f"{where}.{axis}: expected {{low = ..., high = ..., n = ...}}, found {spec!r}"
+        ) from error
+    if not (low < high and 0 < n <= 1_000_000):
+        raise CaloganError(f"{where}.{axis}: expected low < high and n > 0, found {spec!r}")
+    return np.linspace(low, high, n + 1)
+
+
+def _from_xml(root: ElementTree.Element, path: Path, particle: str | None) -> Geometry:
+    """CaloChallenge binning: layers with one r edge hold no voxel and are left out.
+
+    The format: https://calochallenge.github.io/homepage/ (r runs fastest within a layer; depth is
+    not given).
+    """
+    bins = root.findall("Bin")
+    names = [b.get("name", b.get("pid", "")) for b in bins]
+    if not bins:
+        raise CaloganError(f"{path}: no Bin element below '{root.tag}', expected Bins/Bin/Layer")
+    if particle is None and len(bins) == 1:
+        chosen = bins[0]
+    elif particle in names:
+        chosen = bins[names.index(particle)]
+    else:
+        raise CaloganError(f"{path}: no Bin named {particle!r}, it has {names}; name one of them")
+    layers = []
+    for element in chosen.findall("Layer"):
+        where = f"{path}: Layer id={element.get('id')}"
+        try:
+            edges = [float(e) for e in element.get("r_edges", "").split(",")]
+            n_alpha = int(element.get("n_bin_alpha", ""))
+        except ValueError as error:
+            raise CaloganError(
+                f"{where}: r_edges={element.get('r_edges')!r}, "
+                f"n_bin_alpha={element.get('n_bin_alpha')!r}: expected numbers"
+            ) from error
+        if len(edges) < 2:
+            continue
+        if n_alpha < 1:
+            raise CaloganError(f"{where}: n_bin_alpha is {n_alpha}, expected 1 or more")
+        alpha = np.linspace(0.0, 2 * np.pi, n_alpha + 1)
+        layers.append(Layer(f"layer_{element.get('id')}", "cylindrical", _edges(edges, where), alpha))
+    return Geometry(path.stem, tuple(layers), fastest="first")
