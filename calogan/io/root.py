@@ -1,0 +1,470 @@
+"""Hits from ROOT files, in chunks of bounded memory: one reader for every layout of the card."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.config import ANGLE_UNITS, ENERGY_UNITS, LENGTH_UNITS, ConditionCard, Input
+from calogan.errors import CaloganError, nearest
+from calogan.voxelize import Hits
+
+INDEX_ROLES = ("layer", "first", "second")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class HitChunk:
+    """Consecutive events of one file."""
+
+    hits: Hits
+    conditions: dict[str, NDArray[np.float32]]
+    """Name to values (n,), in the card's units."""
+    path: Path
+    start: int
+    """Entry number of the first event in the file."""
+    entries: int
+    """Entries of the whole file."""
+
+
+def expand_files(files: Sequence[str | Path]) -> list[Path]:
+    """Paths and globs to files: each once, in the order given, a glob's in alphabetical order."""
+    if not files:
+        raise CaloganError("no input files; name ROOT files or set [input] files in the card")
+    found: dict[Path, None] = {}
+    for name in files:
+        path = Path(name).expanduser()
+        if path.exists():
+            matches = [path]
+        elif glob.has_magic(str(name)):
+            # Path.glob takes no absolute patterns
+            matches = [Path(m) for m in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+            if not matches:
+                raise CaloganError(f"no file matches '{name}' (looked from {Path.cwd()})")
+        else:
+            siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            hint = f"; in that folder: {nearest(path.name, siblings)}" if siblings else ""
+            raise CaloganError(f"no file {path}{hint}")
+        for match in matches:
+            if not match.is_file():
+                raise CaloganError(
+                    f"{match} is not a file; name ROOT files or a glob such as '{match}/*.root'"
+                )
+            found[match] = None
+    return list(found)
+
+
+def read_hits(
+    files: Sequence[str | Path],
+    input: Input,
+    conditions: Mapping[str, ConditionCard],
+    overrides: Mapping[str, float] | None = None,
+    chunk_bytes: int = 32 << 20,
+) -> Iterator[HitChunk]:
+    """Read hits and conditions, chunk by chunk.
+
+    Parameters
+    ----------
+    files : paths and globs
+    input : trees, branches and units
+    conditions : where the value of each condition comes from
+    overrides : constants, in the card's units, that take the place of a condition's source
+    chunk_bytes : memory that the branches of one chunk may take
+
+    Raises CaloganError for anything missing, of the wrong type, inconsistent or unphysical, naming
+    the file, and the event by its entry number.
+    """
+    overrides = dict(overrides or {})
+    for name, value in overrides.items():
+        if name not in conditions:
+            raise CaloganError(
+                f"--set {name}={value:g}: no such condition; nearest: {nearest(name, conditions)}; "
+                f"add it to the card as [conditions.{name}]"
+            )
+    for path in expand_files(files):
+        yield from _read_file(path, input, conditions, overrides, chunk_bytes)
+
+
+def _read_file(
+    path: Path,
+    input: Input,
+    conditions: Mapping[str, ConditionCard],
+    overrides: Mapping[str, float],
+    chunk_bytes: int,
+) -> Iterator[HitChunk]:
+    constants = _constants(path, conditions, overrides)
+    from_branch = {
+        name: str(card.branch) for name, card in conditions.items() if name not in constants
+    }
+    with open_root(path) as directory:
+        tree = _tree(directory, path, input.tree, "tree")
+        where = f"tree '{input.tree}' of {path}"
+        known = branch_names(tree)
+        if input.layout == "cells":
+            cells = _cell_branches(known, input, where)
+            columns = [*cells, *input.overflow_cells]
+        else:
+            cells = []
+            columns = list(input.branches.values())
+            for role, branch in input.branches.items():
+                _require(branch, known, where, f"[input.branches] {role}")
+        entries = int(tree.num_entries)
+        if entries == 0:
+            raise CaloganError(f"{where} has no entries")
+        apart = input.condition_tree not in (None, input.tree)
+        source, source_where, source_known = tree, where, known
+        if apart:
+            source = _tree(directory, path, str(input.condition_tree), "condition_tree")
+            source_where = f"tree '{input.condition_tree}' of {path}"
+            source_known = branch_names(source)
+            if int(source.num_entries) != entries:
+                raise CaloganError(
+                    f"{source_where} has {source.num_entries} entries, but '{input.tree}' has "
+                    f"{entries}; conditions and hits must go entry by entry"
+                )
+        for name, branch in from_branch.items():
+            _require(
+                branch,
+                source_known,
+                source_where,
+                f"[conditions.{name}] branch",
+                f", or give a constant with --set {name}=VALUE",
+            )
+        wanted = list(dict.fromkeys([*columns, *([] if apart else from_branch.values())]))
+        step = _decode(where, lambda: _entries_per_chunk(tree, wanted, chunk_bytes))
+        for start, stop, arrays in _arrays(tree, wanted, step, entries, where):
+            beside = arrays
+            if from_branch and apart:
+                branches = list(dict.fromkeys(from_branch.values()))
+                beside = _decode(
+                    source_where,
+                    lambda first=start, last=stop, names=branches: source.arrays(  # type: ignore[misc]
+                        names, entry_start=first, entry_stop=last, library="ak"
+                    ),
+                )
+            found = {
+                name: _scalar(beside[branch], branch, source_where, start)
+                for name, branch in from_branch.items()
+            }
+            found.update({name: np.full(stop - start, value) for name, value in constants.items()})
+            yield HitChunk(
+                _cell_hits(arrays, cells, input, where, start)
+                if input.layout == "cells"
+                else _jagged_hits(arrays, input, where, start),
+                {
+                    name: _condition(name, card, found[name], name in overrides, path, start)
+                    for name, card in conditions.items()
+                },
+                path,
+                start,
+                entries,
+            )
+
+
+def open_root(path: Path) -> Any:
+    """Open a ROOT file; a context manager. Raises CaloganError if it is none, or cut short."""
+    import uproot
+
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise CaloganError(f"cannot read {path}: {error}") from error
+    if magic != b"root":
+        raise CaloganError(f"{path} is not a ROOT file: it begins with {magic!r}, not b'root'")
+    directory = _decode(
+        str(path),
+        lambda: uproot.open(path, object_cache=None, array_cache=None, handler=uproot.MemmapSource),
+    )
+    size, expected = path.stat().st_size, int(directory.file.fEND)
+    if size < expected:
+        directory.close()
+        raise CaloganError(
+            f"{path} is cut short: it has {size} bytes, its header says {expected}; copy it again"
+        )
+    return directory
+
+
+def branch_names(tree: Any) -> list[str]:
+    """Names by which a tree's branches can be read: short ones, then paths of nested ones."""
+    paths = [str(key) for key in tree.keys(recursive=True)]
+    return list(dict.fromkeys([*(p.rsplit("/", 1)[-1] for p in paths), *paths]))
+
+
+def tree_names(directory: Any) -> list[str]:
+    """Names of the trees and ntuples in a file, without cycle numbers."""
+    kinds = directory.classnames(cycle=False)
+    return [str(k) for k, kind in kinds.items() if kind in ("TTree", "TNtuple", "ROOT::RNTuple")]
+
+
+def _decode(where: str, action: Callable[[], T]) -> T:
+    """Run a call into uproot; whatever its decoders raise becomes one error that says where."""
+    try:
+        return action()
+    except CaloganError:
+        raise
+    except Exception as error:  # zlib, struct, index, key, type, ... errors, by the damage
+        raise CaloganError(
+            f"cannot read {where}: {_first_line(error)}; is the file damaged, or of a type that "
+            "uproot does not read?"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _tree(directory: Any, path: Path, name: str, key: str) -> Any:
+    trees = tree_names(directory)
+    if name not in trees:
+        raise CaloganError(
+            f"no tree '{name}' in {path}; "
+            + (
+                f"nearest: {nearest(name, trees)}; set [input] {key} = ..."
+                if trees
+                else "the file has no trees"
+            )
+        )
+    return _decode(f"tree '{name}' of {path}", lambda: directory[name])
+
+
+def _require(branch: str, known: list[str], where: str, key: str, other: str = "") -> None:
+    if branch not in known:
+        raise CaloganError(
+            f"no branch '{branch}' in {where}; nearest: {nearest(branch, known)}; "
+            f"set {key} = ...{other}"
+        )
+
+
+def _entries_per_chunk(tree: Any, branches: list[str], chunk_bytes: int) -> int:
+    """Entries whose branches take about `chunk_bytes` once decompressed."""
+    entries = int(tree.num_entries)
+    total = sum(int(tree[name].uncompressed_bytes) for name in branches)
+    return max(1, int(entries * chunk_bytes / max(1, total)))
+
+
+def _arrays(
+    tree: Any, branches: list[str], step: int, entries: int, where: str
+) -> Iterator[tuple[int, int, Any]]:
+    """Arrays of `branches` for successive entries: (start, stop, arrays)."""
+    if step >= entries:
+        arrays = _decode(where, lambda: tree.arrays(branches, library="ak"))
+        yield 0, entries, arrays
+        return
+    # iterate keeps the basket that straddles two chunks, so none is decompressed twice.
+    chunks = tree.iterate(branches, step_size=step, library="ak")
+    start = 0
+    while start < entries:
+        arrays = _decode(where, lambda: next(chunks))
+        yield start, start + len(arrays), arrays
+        start += len(arrays)
+
+
+def _constants(
+    path: Path, conditions: Mapping[str, ConditionCard], overrides: Mapping[str, float]
+) -> dict[str, float]:
+    """Conditions that are the same for a whole file, in their source's unit."""
+    values: dict[str, float] = {}
+    for name, card in conditions.items():
+        if name in overrides:
+            values[name] = float(overrides[name])
+        elif card.value is not None:
+            values[name] = card.value
+        elif card.pattern is not None:
+            match = re.search(card.pattern, path.name)
+            text = match.group(1) if match else None
+            try:
+                values[name] = float(text or "")
+            except ValueError as error:
+                found = (
+                    "does not match" if text is None else f"finds {text!r}, which is no number, in"
+                )
+                raise CaloganError(
+                    f"[conditions.{name}] pattern {card.pattern!r} {found} the file name "
+                    f"'{path.name}'; mend it, or give a constant with --set {name}=VALUE"
+                ) from error
+        elif card.branch is None:
+            raise CaloganError(
+                f"condition '{name}' has no source; set branch, value or pattern in "
+                f"[conditions.{name}], or give a constant with --set {name}=VALUE"
+            )
+    return values
+
+
+def _condition(
+    name: str,
+    card: ConditionCard,
+    values: NDArray[Any],
+    is_override: bool,
+    path: Path,
+    start: int,
+) -> NDArray[np.float32]:
+    factor = 1.0 if is_override else card.factor
+    converted: NDArray[np.float32] = (values.astype(np.float64) * factor).astype(np.float32)
+    positive = name == "energy" or card.scale == "log"
+    bad = ~np.isfinite(converted) | ((converted <= 0) if positive else False)
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise CaloganError(
+            f"condition '{name}' is {converted[first]:g} {card.unit} in event {start + first} of "
+            f"{path} ({int(bad.sum())} such in this chunk), expected a finite value"
+            + (" above 0" if positive else "")
+        )
+    return converted
+
+
+def _scalar(array: Any, branch: str, where: str, start: int) -> NDArray[Any]:
+    """One number an event; a vector that holds exactly one is taken as that."""
+    layout = array.layout
+    if layout.is_numpy and layout.data.ndim == 1 and layout.data.dtype.kind in "iuf":
+        return np.asarray(layout.data)
+    if layout.is_list and layout.purelist_depth == 2:
+        offsets, content = _jagged(array, branch, where)
+        counts = np.diff(offsets)
+        if (counts == 1).all():
+            return content
+        first = int(np.flatnonzero(counts != 1)[0])
+        raise CaloganError(
+            f"branch '{branch}' in {where} holds {counts[first]} values in event {start + first}, "
+            "expected one number an event for a condition"
+        )
+    raise CaloganError(
+        f"branch '{branch}' in {where} is {_type(array)}, expected one number an event"
+    )
+
+
+def _type(array: Any) -> str:
+    return f"'{array.type.content}' an event"
+
+
+def _jagged(array: Any, branch: str, where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Offsets (n + 1,), from 0, and flat content of a branch with a vector an event."""
+    layout = array.layout
+    if layout.is_numpy and layout.data.ndim == 2:
+        layout = layout.to_RegularArray()
+    if layout.is_list and layout.parameter("__array__") is None:
+        layout = layout.to_ListOffsetArray64(True)
+        offsets, content = np.asarray(layout.offsets.data), layout.content
+        if content.is_numpy and content.data.ndim == 1 and content.data.dtype.kind in "iuf":
+            return offsets, np.asarray(content.data)[: offsets[-1]]
+    raise CaloganError(
+        f"branch '{branch}' in {where} is {_type(array)}, expected a vector of numbers an event"
+    )
+
+
+def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
+    reference = input.branches["energy"]
+    offsets, energy = _jagged(arrays[reference], reference, where)
+    coordinates: dict[str, NDArray[Any]] = {}
+    for role, branch in input.branches.items():
+        if role == "energy":
+            continue
+        others, values = _jagged(arrays[branch], branch, where)
+        if not np.array_equal(offsets, others):
+            counts, found = np.diff(offsets), np.diff(others)
+            event = int(np.flatnonzero(counts != found)[0])
+            raise CaloganError(
+                f"event {start + event} in {where} has {counts[event]} values in '{reference}' "
+                f"but {found[event]} in '{branch}'; all hit branches must have the same length"
+            )
+        if role in INDEX_ROLES and values.dtype.kind == "f":
+            raise CaloganError(
+                f"branch '{branch}' in {where} is {_type(arrays[branch])}, expected integers for "
+                f"[input.branches] {role}"
+            )
+        if role not in INDEX_ROLES:
+            values = _finite(values, role, branch, offsets, where, start)
+            values = _scaled(
+                values,
+                ANGLE_UNITS[input.angle_unit] if role == "phi" else LENGTH_UNITS[input.length_unit],
+            )
+        coordinates[role] = values
+    _check_energy(energy, offsets, f"branch '{reference}'", where, start)
+    factor = ENERGY_UNITS[input.energy_unit]
+    return Hits(offsets, _scaled(energy, factor), input.layout, coordinates)
+
+
+def _cell_hits(arrays: Any, cells: list[str], input: Input, where: str, start: int) -> Hits:
+    """One branch a cell: every cell that is not zero becomes a hit."""
+    columns = [_scalar(arrays[b], b, where, start) for b in [*cells, *input.overflow_cells]]
+    dense = np.stack(columns, axis=1)
+    event, column = np.nonzero(dense)
+    energy = dense[event, column]
+    offsets = np.searchsorted(event, np.arange(len(dense) + 1))
+    _check_energy(energy, offsets, f"cells '{input.cells}'", where, start)
+    voxel = np.where(column < len(cells), column, len(cells) - 1 - column)
+    factor = ENERGY_UNITS[input.energy_unit]
+    return Hits(offsets, _scaled(energy, factor), "cells", {"voxel": voxel})
+
+
+def _cell_branches(known: list[str], input: Input, where: str) -> list[str]:
+    """The branches of voxels 0, 1, ... in order, without the overflow cells."""
+    before, after = input.cells.split("{}")
+    form = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    numbered = {int(m.group(1)): m.group(0) for m in map(form.fullmatch, known) if m}
+    for branch in input.overflow_cells:
+        _require(branch, known, where, "[input] overflow_cells")
+    cells = {i: b for i, b in numbered.items() if b not in input.overflow_cells}
+    if not cells:
+        raise CaloganError(
+            f"no branch like '{input.cells}' in {where}; nearest: {nearest(input.cells, known)}; "
+            "set [input] cells = ... with {} for the number"
+        )
+    gaps = [i for i in range(len(cells)) if i not in cells]
+    if gaps:
+        raise CaloganError(
+            f"no branch '{input.cells.format(gaps[0])}' in {where}, though there is "
+            f"'{cells[max(cells)]}'; cells must count from 0 without gaps"
+        )
+    return [cells[i] for i in range(len(cells))]
+
+
+def _scaled(values: NDArray[Any], factor: float) -> NDArray[Any]:
+    if values.dtype.kind != "f":
+        values = values.astype(np.float64)
+    return values if factor == 1.0 else values * factor
+
+
+def _event_of(index: int, offsets: NDArray[np.int64]) -> int:
+    return int(np.searchsorted(offsets, index, side="right")) - 1
+
+
+def _check_energy(
+    energy: NDArray[Any], offsets: NDArray[np.int64], what: str, where: str, start: int
+) -> None:
+    # The smallest and largest value reveal any NaN, in two fast passes.
+    if not energy.size or (energy.min() >= 0 and energy.max() < np.inf):
+        return
+    bad = ~(energy >= 0) | np.isinf(energy)
+    first = int(np.flatnonzero(bad)[0])
+    raise CaloganError(
+        f"{what} in {where} is {energy[first]:g} in event {start + _event_of(first, offsets)} "
+        f"({int(bad.sum())} such hits in this chunk), expected finite energies, 0 or more"
+    )
+
+
+def _finite(
+    values: NDArray[Any],
+    role: str,
+    branch: str,
+    offsets: NDArray[np.int64],
+    where: str,
+    start: int,
+) -> NDArray[Any]:
+    if not values.size or (np.isfinite(values.min()) and np.isfinite(values.max())):
+        return values
+    bad = ~np.isfinite(values)
+    first = int(np.flatnonzero(bad)[0])
+    raise CaloganError(
+        f"branch '{branch}' in {where} is {values[first]:g} in event "
+        f"{start + _event_of(first, offsets)} ({int(bad.sum())} such hits in this chunk), "
+        f"expected finite positions ({role})"
+    )
