@@ -49,8 +49,8 @@ def expand_files(files: Sequence[str | Path]) -> list[Path]:
             if not matches:
                 raise CaloganError(f"no file matches '{name}' (looked from {Path.cwd()})")
         else:
-            siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-            hint = f"; in that folder: {nearest(path.name, siblings)}" if siblings else ""
+            siblings = [p.name for p in path.parent.glob("*.root")]
+            hint = f"; {path.parent} has {nearest(path.name, siblings)}" if siblings else ""
             raise CaloganError(f"no file {path}{hint}")
         for match in matches:
             if not match.is_file():
