@@ -1,0 +1,505 @@
+"""A NumPy evaluator of lwtnn JSON: what lwtnn computes, for a batch of events at a time.
+
+It follows lwtnn 2.14 (``Graph.tcc`` and ``Stack.tcc`` of its sources) and shares no code with the
+converter, so each checks the other. The only departures from lwtnn are of rounding: the complement
+of a highway layer's carry gate is computed as ``sigmoid(-z)``, which float32 keeps exact where
+``1 - sigmoid(z)`` cancels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from lwtnn_converter._layers_numpy import Function, GraphError, feed_forward, recurrent
+
+__all__ = ["Graph", "GraphError"]
+
+Array = npt.NDArray[Any]
+# An input node: one array (n, k), or one (n,) for each variable.
+NodeInput = npt.ArrayLike | Mapping[str, npt.ArrayLike]
+
+_VECTOR = {"input", "feed_forward", "concatenate", "add", "sum", "sequence"}
+_SEQUENCE = {"input_sequence", "time_distributed", "sequence"}
+_RECURRENT = {"lstm", "gru", "simplernn", "embedding"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """An input node: variables in order, and what lwtnn does to them, ``(x + offset) * scale``."""
+
+    name: str
+    variables: tuple[str, ...]
+    offset: Array
+    scale: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    type: str
+    sources: tuple[int, ...]
+    width: int
+    function: Function | None
+
+
+class Graph:
+    """A network in lwtnn JSON, graph or sequential.
+
+    Parameters
+    ----------
+    source
+        The JSON as a dict, or the path of a file.
+    dtype
+        ``numpy.float64`` as lwtnn's ``LightweightGraph``, or ``numpy.float32``.
+
+    Attributes
+    ----------
+    inputs, sequences : dict of str to tuple of str
+        Names of the input nodes, with the names of their variables in order. The nameless input of
+        a sequential JSON is called ``inputs``.
+    outputs : dict of str to tuple of str
+        Names of the outputs, with their labels in order. A sequential JSON's output is called
+        ``outputs``.
+
+    Raises
+    ------
+    GraphError
+        The JSON is not a network that lwtnn would run; the message names the field.
+    """
+
+    def __init__(
+        self,
+        source: Mapping[str, Any] | str | os.PathLike[str],
+        dtype: npt.DTypeLike = np.float64,
+    ) -> None:
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise ValueError(f"dtype is {self.dtype}; expected float32 or float64")
+        config = source if isinstance(source, Mapping) else _read(Path(source))
+        if "nodes" not in config:
+            config = _sequential_as_graph(config)
+        self._vectors = _inputs(config, "inputs", self.dtype)
+        self._matrices = _inputs(config, "input_sequences", self.dtype)
+        self.inputs = {item.name: item.variables for item in self._vectors}
+        self.sequences = {item.name: item.variables for item in self._matrices}
+        self._nodes = self._build_nodes(_field(config, "nodes", "", list), config)
+        self._outputs: dict[str, int] = {}
+        self.outputs: dict[str, tuple[str, ...]] = {}
+        for name, output in _field(config, "outputs", "", dict).items():
+            where = f"outputs.{name}"
+            index = _field(output, "node_index", where, int)
+            labels = tuple(map(str, _field(output, "labels", where, list)))
+            self._check_node(index, f"{where}.node_index")
+            width = self._nodes[index].width
+            # lwtnn reads only the first values when there are fewer labels.
+            if len(labels) > width:
+                raise GraphError(
+                    f"field {where}.labels has {len(labels)} labels, but node {index} has "
+                    f"{width} values"
+                )
+            if len(set(labels)) < len(labels):
+                twice = next(label for label in labels if labels.count(label) > 1)
+                raise GraphError(f"field {where}.labels holds {twice!r} more than once")
+            self._outputs[name] = index
+            self.outputs[name] = labels
+        if not self._outputs:
+            raise GraphError("field outputs is empty; expected at least one output")
+
+    def compute(
+        self,
+        inputs: Mapping[str, NodeInput] | None = None,
+        sequences: Mapping[str, NodeInput] | None = None,
+        output: str | None = None,
+    ) -> Any:
+        """Outputs as vectors, as lwtnn's ``compute``.
+
+        Parameters
+        ----------
+        inputs
+            For each input node an array (n, variables), or a mapping of variable names to (n,).
+            A value given once serves all n events.
+        sequences
+            For each input sequence an array (n, steps, variables), or a mapping of variable names
+            to (n, steps).
+        output
+            Name of an output; needed only for one of several.
+
+        Returns
+        -------
+        array (n, labels), or for a network of several outputs without ``output`` a dict of them.
+        A recurrent layer's vector is its last step.
+        """
+        return self._run(inputs, sequences, output, scan=False)
+
+    def scan(
+        self,
+        inputs: Mapping[str, NodeInput] | None = None,
+        sequences: Mapping[str, NodeInput] | None = None,
+        output: str | None = None,
+    ) -> Any:
+        """Outputs as sequences (n, steps, labels), as lwtnn's ``scan``; arguments as `compute`."""
+        return self._run(inputs, sequences, output, scan=True)
+
+    def _run(
+        self,
+        inputs: Mapping[str, NodeInput] | None,
+        sequences: Mapping[str, NodeInput] | None,
+        output: str | None,
+        scan: bool,
+    ) -> Any:
+        if output is not None and output not in self._outputs:
+            raise KeyError(f"no output {output!r}; the outputs are {_names(self._outputs)}")
+        wanted = list(self._outputs) if output is None else [output]
+        for name in wanted:
+            kind = self._nodes[self._outputs[name]].type
+            if kind not in (_SEQUENCE if scan else _VECTOR):
+                right = "compute" if scan else "scan"
+                raise ValueError(f"output {name!r} comes from a {kind} node; use {right} for it")
+        vectors = self._feed(inputs or {}, self._vectors, 2)
+        matrices = self._feed(sequences or {}, self._matrices, 3)
+        batch = {len(array) for array in (*vectors.values(), *matrices.values()) if len(array) != 1}
+        if len(batch) > 1:
+            raise ValueError(f"inputs differ in their number of events: {sorted(batch)}")
+        events = batch.pop() if batch else 1
+        done: dict[int, Array] = {}
+        results = {}
+        for name in wanted:
+            index = self._outputs[name]
+            result = self._evaluate(index, vectors, matrices, done)
+            if self._nodes[index].type == "sequence" and not scan:
+                result = _last(result)
+            result = result[..., : len(self.outputs[name])]
+            results[name] = np.broadcast_to(result, (events, *result.shape[1:]))
+        return results[wanted[0]] if len(wanted) == 1 else results
+
+    def _feed(
+        self, given: Mapping[str, NodeInput], nodes: Sequence[_Input], rank: int
+    ) -> dict[int, Array]:
+        """Scaled inputs by position; those not given are missing until a node asks for them."""
+        known = {item.name for item in nodes}
+        for name in given:
+            if name not in known:
+                what = "input" if rank == 2 else "input sequence"
+                raise KeyError(f"no {what} {name!r}; the network has {_names(known)}")
+        fed: dict[int, Array] = {}
+        for index, node in enumerate(nodes):
+            if node.name not in given:
+                continue
+            value = given[node.name]
+            if isinstance(value, Mapping):
+                missing = [name for name in node.variables if name not in value]
+                if missing:
+                    raise KeyError(f"input {node.name!r} lacks the variables {_names(missing)}")
+                columns = [np.asarray(value[name], dtype=self.dtype) for name in node.variables]
+                array = np.stack(np.broadcast_arrays(*columns), axis=-1)
+            else:
+                array = np.asarray(value, dtype=self.dtype)
+            while array.ndim < rank:
+                array = array[np.newaxis]
+            if array.ndim != rank or array.shape[-1] != len(node.variables):
+                shape = "(n, {})" if rank == 2 else "(n, steps, {})"
+                raise ValueError(
+                    f"input {node.name!r} has shape {array.shape}; expected "
+                    + shape.format(len(node.variables))
+                )
+            fed[index] = (array + node.offset) * node.scale
+        return fed
+
+    def _evaluate(
+        self,
+        target: int,
+        vectors: Mapping[int, Array],
+        matrices: Mapping[int, Array],
+        done: dict[int, Array],
+    ) -> Array:
+        """Values of a node; those of every node on the way are kept in ``done``."""
+        stack = [target]
+        while stack:
+            index = stack[-1]
+            node = self._nodes[index]
+            if node.type in ("input", "input_sequence"):
+                vector = node.type == "input"
+                fed = vectors if vector else matrices
+                source = node.sources[0]
+                if source not in fed:
+                    item = (self._vectors if vector else self._matrices)[source]
+                    what = "inputs" if vector else "sequences"
+                    raise KeyError(f"{what} lacks {item.name!r}, which the output depends on")
+                done[index] = fed[source]
+            else:
+                waiting = [source for source in node.sources if source not in done]
+                if waiting:
+                    stack.extend(waiting)
+                    continue
+                done[index] = self._apply(
+                    node, [self._as_read(node, i, done) for i in node.sources]
+                )
+            stack.pop()
+        return done[target]
+
+    def _as_read(self, node: _Node, source: int, done: Mapping[int, Array]) -> Array:
+        """Values of a source as the node reads them: vectors take the last step of a sequence."""
+        if self._nodes[source].type == "sequence" and not _reads_sequence(node.type):
+            return _last(done[source])
+        return done[source]
+
+    @staticmethod
+    def _apply(node: _Node, sources: list[Array]) -> Array:
+        if node.type == "concatenate":
+            events = max(len(array) for array in sources)
+            same = [np.broadcast_to(array, (events, array.shape[1])) for array in sources]
+            return np.concatenate(same, axis=1)
+        if node.type == "add":
+            total = sources[0]
+            for array in sources[1:]:
+                total = total + array
+            return total
+        if node.type == "sum":
+            return cast(Array, sources[0].sum(axis=1))
+        return cast(Function, node.function)(sources[0])
+
+    def _build_nodes(self, items: list[Any], config: Mapping[str, Any]) -> list[_Node]:
+        layers = _field(config, "layers", "", list)
+        parsed = [_parse_node(item, f"nodes[{i}]", len(items)) for i, item in enumerate(items)]
+        built: dict[int, _Node] = {}
+        functions: dict[tuple[int, bool], tuple[int, Function, int]] = {}
+        for index in _in_order(parsed):
+            kind, sources, size = parsed[index]
+            where = f"nodes[{index}]"
+            if kind in ("input", "input_sequence"):
+                declared = self._vectors if kind == "input" else self._matrices
+                built[index] = _input_node(kind, sources, size, declared, where)
+                continue
+            for source in sources:
+                have = built[source].type
+                if have not in (_SEQUENCE if _reads_sequence(kind) else _VECTOR):
+                    need = "a sequence" if _reads_sequence(kind) else "a vector"
+                    raise GraphError(
+                        f"field {where}.sources holds {source}, a {have} node, but a {kind} node "
+                        f"reads {need}"
+                    )
+            widths = [built[source].width for source in sources]
+            function = None
+            if kind == "concatenate":
+                width = sum(widths)
+            elif kind == "add":
+                width = widths[0]
+                if len(set(widths)) > 1:
+                    raise GraphError(f"field {where}.sources adds vectors of widths {widths}")
+            elif kind == "sum":
+                width = widths[0]
+            else:
+                if not 0 <= size < len(layers):
+                    raise GraphError(
+                        f"field {where}.layer_index is {size}, but there are {len(layers)} layers"
+                    )
+                make = recurrent if kind == "sequence" else feed_forward
+                key = (size, kind == "sequence")
+                if key not in functions:
+                    if not isinstance(layers[size], Mapping):
+                        raise GraphError(f"field layers[{size}] is not an object")
+                    made = make(layers[size], widths[0], f"layers[{size}]", self.dtype)
+                    functions[key] = (widths[0], *made)
+                # lwtnn builds a layer for its first use and runs it unchecked on the others.
+                expected, function, width = functions[key]
+                if widths[0] != expected:
+                    raise GraphError(
+                        f"field {where}.layer_index is {size}, a layer that reads {expected} "
+                        f"values elsewhere and {widths[0]} here"
+                    )
+            built[index] = _Node(kind, sources, width, function)
+        return [built[index] for index in range(len(items))]
+
+    def _check_node(self, index: int, where: str) -> None:
+        if not 0 <= index < len(self._nodes):
+            raise GraphError(f"field {where} is {index}, but there are {len(self._nodes)} nodes")
+
+
+def _reads_sequence(kind: str) -> bool:
+    return kind in ("sequence", "time_distributed", "sum")
+
+
+def _last(sequence: Array) -> Array:
+    """Last step of (n, steps, k); zeros for an empty sequence, as in lwtnn."""
+    if sequence.shape[1] == 0:
+        return np.zeros((sequence.shape[0], sequence.shape[2]), dtype=sequence.dtype)
+    return sequence[:, -1]
+
+
+def _input_node(
+    kind: str, sources: tuple[int, ...], size: int, declared: Sequence[_Input], where: str
+) -> _Node:
+    what = "inputs" if kind == "input" else "input_sequences"
+    if sources[0] >= len(declared):
+        raise GraphError(
+            f"field {where}.sources holds {sources[0]}, but there are {len(declared)} {what}"
+        )
+    variables = len(declared[sources[0]].variables)
+    if size != variables:
+        raise GraphError(
+            f"field {where}.size is {size}, but {what}[{sources[0]}] has {variables} variables"
+        )
+    return _Node(kind, sources, size, None)
+
+
+def _parse_node(item: Any, where: str, count: int) -> tuple[str, tuple[int, ...], int]:
+    """Type, sources, and size or layer index (0 for nodes that have neither)."""
+    if not isinstance(item, Mapping):
+        raise GraphError(f"field {where} is not an object")
+    kind = _field(item, "type", where, str)
+    if kind not in _VECTOR | _SEQUENCE:
+        raise GraphError(
+            f"field {where}.type is {kind!r}; expected one of {_names(_VECTOR | _SEQUENCE)}"
+        )
+    sources = tuple(_field(item, "sources", where, list))
+    single = kind not in ("concatenate", "add")
+    if not sources or (single and len(sources) != 1):
+        wanted = "1 source" if single else "at least 1 source"
+        raise GraphError(f"field {where}.sources has {len(sources)} entries; expected {wanted}")
+    for source in sources:
+        if not isinstance(source, int) or isinstance(source, bool) or source < 0:
+            raise GraphError(f"field {where}.sources holds {source!r}; expected a node's number")
+        if source >= count and kind not in ("input", "input_sequence"):
+            raise GraphError(f"field {where}.sources holds {source}, but there are {count} nodes")
+    if kind in ("input", "input_sequence"):
+        return kind, sources, _field(item, "size", where, int)
+    if kind in ("feed_forward", "time_distributed", "sequence"):
+        return kind, sources, _field(item, "layer_index", where, int)
+    return kind, sources, 0
+
+
+def _in_order(parsed: Sequence[tuple[str, tuple[int, ...], int]]) -> list[int]:
+    """Indices of nodes, sources before those that read them."""
+    order: list[int] = []
+    state: dict[int, str] = {}
+    for start in range(len(parsed)):
+        stack = [start]
+        while stack:
+            index = stack[-1]
+            kind, sources, _ = parsed[index]
+            if state.get(index) == "done":
+                stack.pop()
+                continue
+            waiting = [
+                source
+                for source in sources
+                if kind not in ("input", "input_sequence") and state.get(source) != "done"
+            ]
+            if not waiting:
+                state[index] = "done"
+                order.append(index)
+                stack.pop()
+                continue
+            state[index] = "open"
+            for source in waiting:
+                if state.get(source) == "open":
+                    raise GraphError(
+                        f"field nodes[{index}].sources holds {source}, which is a cycle"
+                    )
+            stack.extend(waiting[:1])
+    return order
+
+
+def _inputs(config: Mapping[str, Any], key: str, dtype: np.dtype[Any]) -> list[_Input]:
+    nodes: list[_Input] = []
+    for number, item in enumerate(_field(config, key, "", list)):
+        where = f"{key}[{number}]"
+        if not isinstance(item, Mapping):
+            raise GraphError(f"field {where} is not an object")
+        variables = _field(item, "variables", where, list)
+        names = [_field(v, "name", f"{where}.variables[{i}]", str) for i, v in enumerate(variables)]
+        columns = []
+        for name in ("offset", "scale"):
+            values = [
+                _field(v, name, f"{where}.variables[{i}]", float) for i, v in enumerate(variables)
+            ]
+            columns.append(np.array(values, dtype=dtype))
+        nodes.append(_Input(_field(item, "name", where, str), tuple(names), *columns))
+    repeated = {node.name for node in nodes if sum(node.name == n.name for n in nodes) > 1}
+    if repeated:
+        raise GraphError(f"field {key} holds {_names(repeated)} more than once")
+    return nodes
+
+
+def _sequential_as_graph(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Graph form of a sequential JSON: one input, one chain, one output.
+
+    As in lwtnn, a JSON with recurrent or embedding layers reads a sequence (``LightweightRNN``);
+    these layers come first, whatever their place in the file, the others read their last step.
+    """
+    layers = _field(config, "layers", "", list)
+    variables = _field(config, "inputs", "", list)
+    labels = _field(config, "outputs", "", list)
+    kinds = [
+        _field(layer, "architecture", f"layers[{i}]", str) if isinstance(layer, Mapping) else ""
+        for i, layer in enumerate(layers)
+    ]
+    first = [i for i, kind in enumerate(kinds) if kind in _RECURRENT]
+    rest = [i for i, kind in enumerate(kinds) if kind not in _RECURRENT]
+    declared = [{"name": "inputs", "variables": variables}]
+    nodes: list[dict[str, Any]] = [
+        {"type": "input_sequence" if first else "input", "sources": [0], "size": len(variables)}
+    ]
+    for index in first + rest:
+        kind = "sequence" if index in first else "feed_forward"
+        nodes.append({"type": kind, "sources": [len(nodes) - 1], "layer_index": index})
+    return {
+        "inputs": [] if first else declared,
+        "input_sequences": declared if first else [],
+        "nodes": nodes,
+        "layers": layers,
+        "outputs": {"outputs": {"node_index": len(nodes) - 1, "labels": labels}},
+    }
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise GraphError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise GraphError(f"{path} holds a {type(config).__name__}; expected a JSON object")
+    return config
+
+
+def _field(item: Any, key: str, where: str, kind: type) -> Any:
+    """A field of the right type; ints pass for floats, infinities and NaN do not pass."""
+    name = f"{where}.{key}" if where else key
+    if not isinstance(item, Mapping):
+        raise GraphError(f"field {where or 'model'} is not an object")
+    if key not in item:
+        raise GraphError(f"field {name} is missing; {where or 'the model'} has {_names(item)}")
+    value = item[key]
+    accepted: Callable[[Any], bool] = {
+        float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and _finite(v),
+        int: lambda v: isinstance(v, int) and not isinstance(v, bool),
+        list: lambda v: isinstance(v, (list, tuple)),
+        dict: lambda v: isinstance(v, Mapping),
+        str: lambda v: isinstance(v, str),
+    }[kind]
+    if not accepted(value):
+        expected = {
+            float: "a finite number",
+            int: "an integer",
+            list: "an array",
+            dict: "an object",
+            str: "a string",
+        }[kind]
+        raise GraphError(f"field {name} is {str(value)[:40]!r}; expected {expected}")
+    return value
+
+
+def _finite(value: float) -> bool:
+    return math.isfinite(value)
+
+
+def _names(names: Any) -> str:
+    return ", ".join(map(repr, sorted(names))) or "none"

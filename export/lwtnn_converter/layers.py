@@ -1,0 +1,167 @@
+"""Keras layers for what lwtnn computes and Keras lacks.
+
+They are registered with Keras under the package name ``lwtnn_converter``: a model that uses them
+is saved and loaded like any other once this module is imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+__all__ = ["Gate", "Highway", "Maxout", "Sum", "absolute"]
+
+_register = keras.saving.register_keras_serializable(package="lwtnn_converter")
+
+
+@_register
+def absolute(x: Any) -> Any:
+    """Absolute value; an activation for any layer: ``Dense(8, activation=absolute)``."""
+    return ops.absolute(x)
+
+
+@_register
+class Gate(keras.layers.Layer):
+    """A vector times a sigmoid: ``Gate()([x, logit])``.
+
+    For ``x`` of shape (batch, n) and ``logit`` of shape (batch, 1) the result is
+    ``sigmoid(logit) * concatenate([x, logit])``, of shape (batch, n + 1): the gated vector, and one
+    leftover column. lwtnn has no product of two vectors, but its highway layer
+    ``c * t + (1 - c) * x`` with ``c = sigmoid(Wc x + bc)`` and ``t = 0`` is this one; that layer
+    has as many outputs as inputs, hence the leftover.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        two = isinstance(input_shape, (list, tuple)) and len(input_shape) == 2
+        if not two or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
+            raise ValueError(
+                f"Gate {self.name!r} takes a list of two tensors, the vector (batch, n) and the "
+                f"logit (batch, 1); found input shape {input_shape}"
+            )
+        vector, logit = input_shape
+        if len(vector) != 2 or len(logit) != 2 or logit[-1] != 1:
+            raise ValueError(
+                f"Gate {self.name!r} takes a vector of shape (batch, n) and a logit of shape "
+                f"(batch, 1); found {tuple(vector)} and {tuple(logit)}"
+            )
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        vector, logit = inputs
+        return ops.sigmoid(logit) * ops.concatenate([vector, logit], axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        vector, _ = input_shape
+        return (vector[0], None if vector[1] is None else vector[1] + 1)
+
+
+class _Affine(keras.layers.Layer):
+    """Base of layers whose weights start from an initializer and whose biases start at zero."""
+
+    def __init__(self, kernel_initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def get_config(self) -> dict[str, Any]:
+        initializer = keras.initializers.serialize(self.kernel_initializer)
+        return {**super().get_config(), "kernel_initializer": initializer}
+
+
+@_register
+class Highway(_Affine):
+    """Highway layer: ``c * t + (1 - c) * x``, the same shape as ``x``.
+
+    ``t = activation(x W + b)`` and the carry gate ``c = sigmoid(x Wc + bc)``; biases of the gate
+    start at ``carry_bias``, so that a negative value starts the layer near the identity
+    (Srivastava, Greff, Schmidhuber, arXiv:1505.00387).
+    """
+
+    def __init__(self, activation: Any = "relu", carry_bias: float = -2.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = keras.activations.get(activation)
+        self.carry_bias_value = float(carry_bias)
+
+    def build(self, input_shape: Any) -> None:
+        width = input_shape[-1]
+        start = keras.initializers.Constant(self.carry_bias_value)
+        self.kernel = self.add_weight(
+            shape=(width, width), initializer=self.kernel_initializer, name="kernel"
+        )
+        self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+        self.carry_kernel = self.add_weight(
+            shape=(width, width), initializer=self.kernel_initializer, name="carry_kernel"
+        )
+        self.carry_bias = self.add_weight(shape=(width,), initializer=start, name="carry_bias")
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        carry = ops.sigmoid(ops.matmul(inputs, self.carry_kernel) + self.carry_bias)
+        transformed = self.activation(ops.matmul(inputs, self.kernel) + self.bias)
+        return carry * transformed + (1 - carry) * inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+            "carry_bias": self.carry_bias_value,
+        }
+
+
+@_register
+class Maxout(_Affine):
+    """Maxout layer: the largest of ``pieces`` dense layers, output by output.
+
+    Shape (..., k) to (..., units); kernel (pieces, k, units), bias (pieces, units)
+    (Goodfellow et al., arXiv:1302.4389).
+    """
+
+    def __init__(self, units: int, pieces: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if units < 1 or pieces < 1:
+            raise ValueError(
+                f"Maxout {self.name!r} needs units and pieces of at least 1; "
+                f"found units={units}, pieces={pieces}"
+            )
+        self.units = int(units)
+        self.pieces = int(pieces)
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight(
+            shape=(self.pieces, input_shape[-1], self.units),
+            initializer=self.kernel_initializer,
+            name="kernel",
+        )
+        self.bias = self.add_weight(
+            shape=(self.pieces, self.units), initializer="zeros", name="bias"
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        pieces = ops.tensordot(inputs, self.kernel, axes=[[-1], [1]]) + self.bias
+        return ops.max(pieces, axis=-2)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "pieces": self.pieces}
+
+
+@_register
+class Sum(keras.layers.Layer):
+    """Sum of a sequence over its steps: (batch, steps, k) to (batch, k)."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.sum(inputs, axis=1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"Sum {self.name!r} takes a sequence (batch, steps, k); found shape {input_shape}"
+            )
+        return (input_shape[0], input_shape[2])
