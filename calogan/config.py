@@ -136,6 +136,9 @@ class CriticCard(_Section):
     """The critic network."""
 
     hidden: list[int] = Field([320, 320, 320], min_length=1)
+    """Width of each hidden layer of the head that judges voxels."""
+    feature_hidden: list[int] = Field([128, 128, 128], min_length=1)
+    """Width of each hidden layer of the head that judges high-level features alone."""
     activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "leaky_relu"
 
 
@@ -144,8 +147,6 @@ class Training(_Section):
 
     updates: int = Field(20_000, ge=1)
     """Generator updates."""
-    minutes: float | None = Field(None, gt=0)
-    """Stop after this wall time even if updates are left; the learning rate decays over it."""
     batch_size: int = Field(256, ge=2)
     critic_steps: int = Field(1, ge=1)
     """Critic updates for each generator update."""
@@ -209,14 +210,42 @@ class Card(_Section):
 def load_card(path: str | Path | None = None) -> Card:
     """Read a run card; None: the shipped card of the LAr photon sample.
 
+    A card may begin with `extends = "OTHER.toml"` (relative to it, or the name of a shipped card):
+    its own keys then replace those of the other, table by table.
+
     Raises CaloganError naming the key path, the value found, and what is allowed.
     """
     if path is None:
-        text = (resources.files("calogan") / "cards" / DEFAULT_CARD).read_text(encoding="utf-8")
-        return _validate(parse_toml(text, DEFAULT_CARD), DEFAULT_CARD, Path())
-    return _validate(
-        parse_toml(read_text(path, "run card"), f"run card {path}"), str(path), Path(path).parent
-    )
+        return _validate(parse_toml(shipped_card(), DEFAULT_CARD), DEFAULT_CARD, Path())
+    fields, folder = _read_extended(Path(path), ())
+    return _validate(fields, str(path), folder)
+
+
+def shipped_card() -> str:
+    """The text of the card that comes with the package, a start for one's own."""
+    return (resources.files("calogan") / "cards" / DEFAULT_CARD).read_text(encoding="utf-8")
+
+
+def _read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Path]:
+    if path.resolve() in seen:
+        raise CaloganError(f"run card {path} extends itself, by way of {[str(p) for p in seen]}")
+    fields = parse_toml(read_text(path, "run card"), f"run card {path}")
+    base = fields.pop("extends", None)
+    if base is None:
+        return fields, path.parent
+    if base == DEFAULT_CARD and not (path.parent / base).exists():
+        return _merge(parse_toml(shipped_card(), base), fields), path.parent
+    below, folder = _read_extended(path.parent / str(base), (*seen, path.resolve()))
+    return _merge(below, fields), path.parent if "geometry" in fields else folder
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        # A geometry is one thing: half of one and half of another is never meant.
+        merged[key] = _merge(merged[key], value) if both and key != "geometry" else value
+    return merged
 
 
 def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:

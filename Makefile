@@ -1,0 +1,59 @@
+# make demo: ROOT hits to C++ showers in one go.  make test: every test.  make help: the rest.
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build
+CPP := $(BUILD)/cpp
+SAMPLE := data/lar_photons
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.PHONY: help setup demo test test-python test-cpp lint clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+setup: $(VENV)/.ready ## make .venv with calogan, lwtnn-converter and the tools for developers
+
+$(VENV)/.ready: pyproject.toml export/pyproject.toml .ci/system-packages
+	.ci/system-packages
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ./export -e '.[dev]'
+	touch $@
+
+$(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
+	cmake -S cpp_examples -B $(CPP) -DCMAKE_BUILD_TYPE=Release -DCALOGAN_BUILD_TESTS=ON
+
+.PHONY: cpp
+cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests
+	cmake --build $(CPP) --parallel 2
+
+demo: setup ## read, train, evaluate, export, generate with C++; ends with the report's path
+	$(BIN)/calogan voxelize '$(SAMPLE)/train/*.root' -o $(BUILD)/train.h5
+	$(BIN)/calogan voxelize '$(SAMPLE)/test/*.root' -o $(BUILD)/test.h5
+	rm -rf $(BUILD)/demo
+	$(BIN)/calogan train data/cards/demo.toml --out $(BUILD)/demo/run
+	$(BIN)/calogan evaluate $(BUILD)/demo/run --reference $(BUILD)/test.h5 --output $(BUILD)/demo/report
+	$(BIN)/calogan export $(BUILD)/demo/run -o $(BUILD)/demo/generator.json
+	$(MAKE) --no-print-directory cpp
+	$(CPP)/calogan-generate $(BUILD)/demo/generator.json --energy 1:50 --theta 0:0.349 -n 10000 \
+	    --seed 1 -o $(BUILD)/demo/showers.h5
+	@echo
+	@echo "report: $(CURDIR)/$(BUILD)/demo/report/report.html"
+
+test: test-python test-cpp ## every test
+
+test-python: setup
+	$(BIN)/python -m pytest export/tests
+	$(BIN)/python -m pytest tests
+
+test-cpp: cpp
+	ctest --test-dir $(CPP) --output-on-failure
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check calogan tests benchmarks export
+	$(BIN)/ruff format --check calogan tests benchmarks export
+	$(BIN)/mypy
+	cd export && ../$(BIN)/mypy
+
+clean: ## remove all that was made, .venv included
+	rm -rf $(VENV) $(BUILD) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info

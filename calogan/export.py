@@ -1,0 +1,94 @@
+"""A run to one file: lwtnn graph JSON with the `calogan` block that makes it a generator."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calogan import __version__
+from calogan.conditions import network_input
+from calogan.generator import SCHEMA_VERSION
+from calogan.run import Run
+
+N_SELF_TESTS = 3
+
+
+def export(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
+    """Write the generator of a run as lwtnn JSON; returns the `calogan` block.
+
+    The graph's inputs are the latents and the conditions in physical units (natural logarithms
+    for those on a log scale, named log_<name>); lwtnn normalises them by the offsets and scales in
+    the file. Its one output, "fractions", holds voxel energies as fractions of the incident
+    energy. The self-test's expected outputs come from the NumPy evaluator in float64.
+    """
+    from lwtnn_converter import Graph, convert, save
+
+    from calogan.networks import output_labels
+
+    run = Run(Path(run_directory))
+    card = run.card()
+    geometry = card.build_geometry()
+    conditions = card.condition_list
+    size = card.generator.latent_size
+    condition_variables = [
+        {"name": c.variable, "offset": c.offset_and_scale[0], "scale": c.offset_and_scale[1]}
+        for c in conditions
+    ]
+    latent_variables = [{"name": f"latent_{i}", "offset": 0.0, "scale": 1.0} for i in range(size)]
+    model = run.load_generator()
+    graph = convert(
+        model,
+        {
+            "inputs": [
+                {"name": "latent", "variables": latent_variables},
+                {"name": "conditions", "variables": condition_variables},
+            ],
+            "input_sequences": [],
+            "outputs": [{"name": "fractions", "labels": output_labels(geometry)}],
+        },
+    )
+
+    rng = np.random.default_rng(0)
+    values = np.array([[c.draw(c.low, c.high, 1, rng)[0] for c in conditions] for _ in range(3)])
+    values = values.round(6)
+    latent = rng.standard_normal((N_SELF_TESTS, size)).round(6)
+    variables = np.stack([c.to_variable(values[:, i]) for i, c in enumerate(conditions)], axis=1)
+    expected = Graph(graph).compute({"latent": latent, "conditions": variables}, output="fractions")
+
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights, "<f4").tobytes())
+    block = {
+        "schema_version": SCHEMA_VERSION,
+        "name": card.name,
+        "producer": f"calogan {__version__}",
+        "latent": {
+            "node": "latent",
+            "size": size,
+            "distribution": "normal",
+            "mean": 0.0,
+            "std": 1.0,
+        },
+        "conditions": {"node": "conditions", "variables": [c.to_dict() for c in conditions]},
+        "output": "fractions",
+        "readout_threshold": card.data.readout_threshold,
+        "geometry": geometry.to_dict(),
+        "weights_sha256": digest.hexdigest(),
+        "provenance": {
+            **run.training(),
+            "updates": run.history()[-1]["update"],
+            "card": card.model_dump(mode="json", exclude={"geometry"}),
+        },
+        "self_test": [
+            {"latent": z.tolist(), "conditions": v.tolist(), "fractions": f.tolist()}
+            for z, v, f in zip(latent, values, np.asarray(expected), strict=True)
+        ],
+    }
+    save({**graph, "calogan": block}, output)
+    return block
+
+
+__all__ = ["export"]

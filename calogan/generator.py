@@ -1,0 +1,181 @@
+"""`Generator`: showers from a run directory or an exported JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from calogan.conditions import Condition, network_input
+from calogan.dataset import Showers
+from calogan.errors import CaloganError
+from calogan.files import read_text
+from calogan.geometry import Geometry
+
+SCHEMA_VERSION = 1
+Network = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trained generator with all it needs to make showers."""
+
+    name: str
+    geometry: Geometry
+    conditions: tuple[Condition, ...]
+    latent_size: int
+    readout_threshold: float
+    """MeV; voxels below it are set to zero."""
+    seen_events: NDArray[np.uint64] | None
+    """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
+    network: Network = field(repr=False)
+    """From latents (n, latent_size) and normalised conditions (n, n_conditions) to voxel energies
+    as fractions of the incident energy, (n, n_voxels)."""
+
+    @staticmethod
+    def load(path: str | Path) -> Generator:
+        """Load from a run directory (needs TensorFlow) or an exported JSON (does not)."""
+        path = Path(path)
+        if path.is_dir():
+            return _from_run(path)
+        return _from_json(path)
+
+    def sample(
+        self,
+        conditions: Mapping[str, ArrayLike],
+        seed: int,
+        *,
+        allow_extrapolation: bool = False,
+        batch_size: int = 4096,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Showers:
+        """Make one shower for each entry of the conditions.
+
+        Parameters
+        ----------
+        conditions : name to values (n,), in the units of `self.conditions`; names that the
+            generator does not know are an error, one value serves for all showers
+        seed : the same seed gives the same showers
+        batch_size : showers evaluated at a time; does not change the result's distribution
+        progress : called with the number of showers done
+
+        Raises
+        ------
+        CaloganError
+            A condition is missing, unknown, not finite, or outside the trained range.
+        """
+        unknown = sorted(set(conditions) - {c.name for c in self.conditions})
+        if unknown:
+            raise CaloganError(
+                f"generator '{self.name}' knows no conditions {unknown}; "
+                f"it takes {[c.name for c in self.conditions]}"
+            )
+        values = {name: np.atleast_1d(np.asarray(v, float)) for name, v in conditions.items()}
+        try:
+            shape = np.broadcast_shapes(*(v.shape for v in values.values()))
+        except ValueError as error:
+            raise CaloganError(
+                f"conditions have lengths { {k: v.shape for k, v in values.items()} }, "
+                "expected one length"
+            ) from error
+        values = {name: np.broadcast_to(v, shape) for name, v in values.items()}
+        inputs = network_input(self.conditions, values)
+        for condition in self.conditions:
+            condition.check(values[condition.name], allow_extrapolation)
+        kept = {c.name: values[c.name].astype(np.float32) for c in self.conditions}
+        rng = np.random.default_rng(seed)
+        energies = np.empty((len(inputs), self.geometry.n_voxels), np.float32)
+        for start in range(0, len(inputs), batch_size):
+            rows = slice(start, start + batch_size)
+            latent = rng.standard_normal((len(inputs[rows]), self.latent_size), np.float32)
+            incident = 1000 * kept["energy"][rows, None]
+            energies[rows] = self.network(latent, inputs[rows]) * incident
+            progress(min(start + batch_size, len(inputs)))
+        made = Showers(
+            energies,
+            kept,
+            self.geometry,
+            provenance={"generator": self.name, "seed": seed, "threshold": self.readout_threshold},
+        )
+        return made.apply_threshold(self.readout_threshold)
+
+
+def _from_run(path: Path) -> Generator:
+    from calogan.networks import voxel_columns
+    from calogan.run import Run
+
+    run = Run(path)
+    card = run.card()
+    model = run.load_generator()
+    geometry = card.build_geometry()
+    columns = voxel_columns(geometry)
+
+    def network(latent: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model([latent, inputs]), np.float32)[:, columns]
+
+    return Generator(
+        card.name,
+        geometry,
+        tuple(card.condition_list),
+        card.generator.latent_size,
+        card.data.readout_threshold,
+        np.load(run.seen_events),
+        network,
+    )
+
+
+def _from_json(path: Path) -> Generator:
+    from lwtnn_converter import Graph
+
+    try:
+        model = json.loads(read_text(path, "generator"))
+    except json.JSONDecodeError as error:
+        raise CaloganError(f"{path} is not valid JSON: {error}") from error
+    block = model.get("calogan") if isinstance(model, dict) else None
+    if not isinstance(block, dict):
+        raise CaloganError(
+            f"{path} has no 'calogan' block, so it is no generator; "
+            "export one with `calogan export RUN -o MODEL.json`"
+        )
+    if block.get("schema_version") != SCHEMA_VERSION:
+        raise CaloganError(
+            f"{path} has schema version {block.get('schema_version')!r}, this calogan reads "
+            f"{SCHEMA_VERSION}; use the calogan that exported it, or export again"
+        )
+    try:
+        graph = Graph(model)
+        geometry = Geometry.from_dict(block["geometry"], f"{path}: calogan.geometry")
+        conditions = tuple(
+            Condition.from_dict(c) for c in block["conditions"]["variables"]
+        )
+        labels = model["outputs"][block["output"]]["labels"]
+        columns = np.array(
+            [labels.index(f"voxel_{i}") for i in range(geometry.n_voxels)], dtype=np.intp
+        )
+        latent = block["latent"]
+        names = (latent["node"], block["conditions"]["node"])
+        latent_size, threshold = int(latent["size"]), float(block["readout_threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CaloganError(f"{path}: the 'calogan' block is damaged: {error!r}") from error
+    offsets = np.array([c.offset_and_scale for c in conditions])
+
+    def network(z: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        # The graph normalises its variables itself, so hand it those.
+        variables = inputs / offsets[:, 1] - offsets[:, 0]
+        found = graph.compute({names[0]: z, names[1]: variables}, output=block["output"])
+        return np.asarray(found, np.float32)[:, columns]
+
+    return Generator(
+        str(block.get("name", path.stem)),
+        geometry,
+        conditions,
+        latent_size,
+        threshold,
+        None,
+        network,
+    )

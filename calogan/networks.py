@@ -1,0 +1,118 @@
+"""Generator and critic: plain Keras graphs; the generator holds nothing that lwtnn lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from lwtnn_converter.layers import Gate
+from numpy.typing import NDArray
+
+from calogan.config import CriticCard, GeneratorCard
+from calogan.geometry import Geometry
+
+
+def build_generator(
+    card: GeneratorCard,
+    geometry: Geometry,
+    condition_names: list[str],
+    mean_fractions: NDArray[np.float32],
+    *,
+    dtype: str = "float32",
+) -> keras.Model:
+    """Latent and conditions to voxel energies as fractions of the incident energy.
+
+    Within each calorimeter layer a softmax shares out the layer's energy, and a gate multiplies it
+    with the layer's fraction of the incident energy, which a small trunk of its own predicts.
+
+    Parameters
+    ----------
+    condition_names : names of the condition inputs, only counted
+    mean_fractions : (n_voxels,), the mean shower, from which the output biases start
+    dtype : Keras dtype policy of the hidden layers; heads and gates stay in float32
+
+    Returns
+    -------
+    Model from (n, latent_size) and (n, n_conditions) to (n, n_voxels + n_layers): after each
+    layer's voxels comes one leftover of its gate, which `voxel_columns` leaves out.
+    """
+    latent = keras.Input((card.latent_size,), name="latent")
+    conditions = keras.Input((len(condition_names),), name="conditions")
+    joined = keras.layers.Concatenate(name="inputs")([latent, conditions])
+    hidden = joined
+    for i, width in enumerate(card.hidden):
+        hidden = _dense(width, card.activation, f"hidden_{i}", dtype)(hidden)
+    if card.latent_skip:
+        hidden = keras.layers.Concatenate(name="skip")([hidden, joined])
+    split = joined
+    for i, width in enumerate(card.layer_hidden):
+        split = _dense(width, card.activation, f"layer_hidden_{i}", dtype)(split)
+
+    outputs = []
+    for k, (layer, voxels) in enumerate(zip(geometry.layers, geometry.slices, strict=True)):
+        mean = np.maximum(mean_fractions[voxels].astype(np.float64), 1e-9)
+        share = np.clip(mean.sum(), 1e-6, 0.999)
+        fractions = keras.layers.Dense(
+            layer.n_voxels,
+            activation="softmax",
+            kernel_initializer=_small(),
+            bias_initializer=_constant(np.log(mean / mean.sum())),
+            name=f"voxels_{k}",
+        )(hidden)
+        logit = keras.layers.Dense(
+            1,
+            kernel_initializer=_small(),
+            bias_initializer=_constant(np.log(share / (1 - share))),
+            name=f"layer_energy_{k}",
+        )(split)
+        outputs.append(Gate(name=f"gate_{k}")([fractions, logit]))
+    merged = outputs[0] if len(outputs) == 1 else keras.layers.Concatenate(name="fractions")(outputs)
+    return keras.Model([latent, conditions], merged, name="generator")
+
+
+def build_critic(
+    card: CriticCard, n_voxels: int, n_features: int, n_conditions: int, *, dtype: str = "float32"
+) -> keras.Model:
+    """Scores of a shower, (n, 2): one head judges the voxels, the other the features alone."""
+    voxels = keras.Input((n_voxels,), name="voxels")
+    features = keras.Input((n_features,), name="features")
+    conditions = keras.Input((n_conditions,), name="conditions")
+    scores = []
+    for name, seen in (("voxel", [voxels, features, conditions]), ("feature", [features, conditions])):
+        hidden: Any = keras.layers.Concatenate(name=f"{name}_inputs")(seen)
+        for i, width in enumerate(card.hidden if name == "voxel" else card.feature_hidden):
+            hidden = _dense(width, card.activation, f"{name}_hidden_{i}", dtype)(hidden)
+        scores.append(keras.layers.Dense(1, name=f"{name}_score", dtype="float32")(hidden))
+    merged = keras.layers.Concatenate(name="scores", dtype="float32")(scores)
+    return keras.Model([voxels, features, conditions], merged, name="critic")
+
+
+def voxel_columns(geometry: Geometry) -> NDArray[np.intp]:
+    """The generator's output columns that are voxels, (n_voxels,): all but the gates' leftovers."""
+    return np.arange(geometry.n_voxels) + geometry.layer_index
+
+
+def output_labels(geometry: Geometry) -> list[str]:
+    """A label for each output column: voxel_<i>, and unused_layer_<k> for the gates' leftovers."""
+    labels = []
+    for k, voxels in enumerate(geometry.slices):
+        labels += [f"voxel_{i}" for i in range(voxels.start, voxels.stop)]
+        labels.append(f"unused_layer_{k}")
+    return labels
+
+
+def _dense(width: int, activation: str, name: str, dtype: str) -> keras.layers.Layer:
+    return keras.layers.Dense(
+        width, activation=activation, kernel_initializer="he_normal", name=name, dtype=dtype
+    )
+
+
+def _small() -> keras.initializers.Initializer:
+    return keras.initializers.VarianceScaling(0.1)
+
+
+def _constant(values: NDArray[np.float64] | np.floating[Any]) -> Any:
+    return lambda shape, dtype=None: keras.ops.convert_to_tensor(
+        np.broadcast_to(values, shape), dtype=dtype
+    )

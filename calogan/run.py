@@ -1,0 +1,351 @@
+"""The run directory: what training leaves, and training into it, resumable at any checkpoint."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan import __version__
+from calogan.conditions import network_input
+from calogan.config import Card
+from calogan.dataset import Showers
+from calogan.errors import CaloganError
+from calogan.files import atomic_path, read_text
+from calogan.geometry import Geometry
+from calogan.io import store
+
+if TYPE_CHECKING:
+    import keras
+
+    from calogan.training import Trainer
+
+
+@dataclass(frozen=True)
+class Run:
+    """Paths and contents of a run directory; self-contained once training has begun."""
+
+    path: Path
+
+    @property
+    def card_file(self) -> Path:
+        """The resolved card, geometry included, as JSON."""
+        return self.path / "card.json"
+
+    @property
+    def generator_weights(self) -> Path:
+        """The averaged weights: those that generate."""
+        return self.path / "generator.weights.h5"
+
+    @property
+    def critic_weights(self) -> Path:
+        return self.path / "critic.weights.h5"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Everything needed to resume: weights, optimisers, averages, update count."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: update, losses, rate, validation scores."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def seen_events(self) -> Path:
+        """Fingerprints of all training and validation showers, never to be tested on."""
+        return self.path / "seen_events.npy"
+
+    @property
+    def training_file(self) -> Path:
+        """What the networks were built from: mean shower, data set, versions."""
+        return self.path / "training.json"
+
+    def card(self) -> Card:
+        if not self.card_file.is_file():
+            raise CaloganError(
+                f"{self.path} is not a run directory: no {self.card_file.name} in it; "
+                "make one with `calogan train CARD --out RUN`"
+            )
+        fields = json.loads(read_text(self.card_file, "resolved card"))
+        return Card.model_validate(fields)
+
+    def training(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(read_text(self.training_file, "training record"))
+        return found
+
+    def history(self) -> list[dict[str, float]]:
+        """The lines of `metrics`, oldest first."""
+        if not self.metrics.is_file():
+            return []
+        return [json.loads(line) for line in read_text(self.metrics, "metrics").splitlines()]
+
+    def load_generator(self) -> keras.Model:
+        """The generator with its averaged weights."""
+        from calogan.networks import build_generator
+
+        card = self.card()
+        if not self.generator_weights.is_file():
+            raise CaloganError(
+                f"{self.path} has no {self.generator_weights.name} yet: training stopped before "
+                "its first checkpoint; go on with `calogan train CARD --resume --out RUN`"
+            )
+        geometry = card.build_geometry()
+        model = build_generator(
+            card.generator,
+            geometry,
+            list(card.conditions),
+            np.full(geometry.n_voxels, 1.0 / geometry.n_voxels, np.float32),
+        )
+        try:
+            model.load_weights(self.generator_weights)
+        except (OSError, ValueError, KeyError) as error:
+            raise CaloganError(
+                f"{self.generator_weights} does not fit the card of its run: {error}"
+            ) from error
+        return model
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a training, reported after every compiled call."""
+
+    update: int
+    updates: int
+    rate: float
+    """Updates per second since this process began."""
+    losses: dict[str, float]
+    validation: dict[str, float]
+    """Latest scores on showers never trained on; empty before the first checkpoint."""
+
+
+def train(
+    card: Card,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Train as the card says, into the run directory `out`.
+
+    Ctrl-C finishes the running call, writes a checkpoint and raises KeyboardInterrupt. A resumed
+    run passes through the same states as one that never stopped.
+
+    Raises
+    ------
+    CaloganError
+        No training data; `out` holds another run; the loss is not finite.
+    """
+    run = Run(Path(out))
+    showers = _training_data(card)
+    kept, validation = _split(showers, card)
+    if resume:
+        _check_same_card(run, card)
+    elif run.path.exists() and any(run.path.iterdir()):
+        raise CaloganError(
+            f"{run.path} exists and is not empty; go on with it by --resume, "
+            "or name another directory with --out"
+        )
+
+    import tensorflow as tf
+
+    from calogan.training import Trainer
+
+    trainer = Trainer(card, kept)
+    manager = tf.train.CheckpointManager(trainer.checkpoint, str(run.checkpoints), max_to_keep=2)
+    if resume:
+        _restore(trainer, manager, run)
+    else:
+        _begin(run, card, showers)
+    writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+    scores: dict[str, float] = {}
+    started, first, saved = time.monotonic(), trainer.update, time.monotonic()
+    with _interruptible() as interrupted, writer:
+        while trainer.update < card.training.updates:
+            step = min(card.training.updates_per_call, card.training.updates - trainer.update)
+            losses = trainer.advance(step)
+            if not np.isfinite(list(losses.values())).all():
+                raise CaloganError(
+                    f"training diverged: after update {trainer.update} the losses are {losses}. "
+                    f"The checkpoint of update {_saved_update(run)} is kept in {run.checkpoints}; "
+                    "lower training.learning_rate or raise training.r1 and r2"
+                )
+            done = trainer.update >= card.training.updates
+            rate = (trainer.update - first) / (time.monotonic() - started)
+            line: dict[str, float] = {"update": trainer.update, **losses}
+            due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
+            if due or done or interrupted():
+                scores = _validate(trainer, validation)
+                line |= scores
+                line["updates_per_second"] = round(rate, 3)
+            with run.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            for name, value in line.items():
+                tf.summary.scalar(name, value, step=trainer.update)
+            if due or done or interrupted():
+                _save(trainer, manager, run)
+                saved = time.monotonic()
+            report(Progress(trainer.update, card.training.updates, rate, losses, scores))
+            if interrupted() and not done:
+                raise KeyboardInterrupt
+    return run
+
+
+def _training_data(card: Card) -> Showers:
+    if card.data.train is None:
+        raise CaloganError(
+            "the card names no training data: set [data] train = \"FILE.h5\", "
+            "a store made by `calogan voxelize`"
+        )
+    if not Path(card.data.train).is_file():
+        raise CaloganError(
+            f"no training data at {card.data.train} (from {Path.cwd()}); "
+            f"make it with `calogan voxelize FILES -o {card.data.train}`"
+        )
+    showers = store.load(card.data.train)
+    if showers.geometry != card.build_geometry():
+        raise CaloganError(
+            f"{card.data.train} holds showers in geometry '{showers.geometry.name}' "
+            f"({showers.geometry.n_voxels} voxels), the card's '{card.build_geometry().name}' "
+            f"({card.build_geometry().n_voxels} voxels) differs; voxelize with --config CARD"
+        )
+    return showers
+
+
+def _split(showers: Showers, card: Card) -> tuple[Showers, Showers]:
+    """Training and validation part, by the card's seed."""
+    n_validation = round(card.data.validation_fraction * len(showers))
+    if n_validation < 10 or len(showers) - n_validation < card.training.batch_size:
+        raise CaloganError(
+            f"{card.data.train} holds {len(showers)} showers: too few for batches of "
+            f"{card.training.batch_size} and a validation part of "
+            f"{card.data.validation_fraction:g} with at least 10"
+        )
+    order = np.random.default_rng(card.training.seed).permutation(len(showers))
+    return showers.select(order[n_validation:]), showers.select(order[:n_validation])
+
+
+def _begin(run: Run, card: Card, showers: Showers) -> None:
+    run.path.mkdir(parents=True, exist_ok=True)
+    _write_json(run.card_file, json.loads(card.model_dump_json()))
+    record = {
+        "calogan": __version__,
+        "showers": len(showers),
+        "store": card.data.train,
+        "store_provenance": dict(showers.provenance),
+    }
+    _write_json(run.training_file, record)
+    with atomic_path(run.seen_events) as temporary, temporary.open("wb") as file:
+        np.save(file, np.sort(showers.fingerprints()))
+
+
+def _check_same_card(run: Run, card: Card) -> None:
+    old, new = run.card().model_dump(), card.model_dump()
+    changed = [
+        f"{section}: {old[section]!r} -> {new[section]!r}"
+        for section in ("geometry", "conditions", "data", "generator", "critic", "training")
+        if old[section] != new[section]
+    ]
+    if changed:
+        raise CaloganError(
+            f"the card differs from the one {run.path} was begun with, so it cannot be resumed:\n"
+            + "\n".join(changed)
+            + "\nrestore the card, or start a new run with --out"
+        )
+
+
+def _restore(trainer: Trainer, manager: Any, run: Run) -> None:
+    if manager.latest_checkpoint is None:
+        raise CaloganError(f"nothing to resume: no checkpoint in {run.checkpoints}")
+    trainer.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+    lines = [line for line in run.history() if line["update"] <= trainer.update]
+    with atomic_path(run.metrics) as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def _save(trainer: Trainer, manager: Any, run: Run) -> None:
+    manager.save(checkpoint_number=trainer.update)
+    trainable = trainer.generator.trainable_variables
+    raw = [variable.numpy() for variable in trainable]
+    try:
+        _assign(trainable, trainer.averaged_weights())
+        with atomic_path(run.generator_weights) as temporary:
+            trainer.generator.save_weights(temporary, overwrite=True)
+    finally:
+        _assign(trainable, raw)
+    with atomic_path(run.critic_weights) as temporary:
+        trainer.critic.save_weights(temporary, overwrite=True)
+
+
+def _saved_update(run: Run) -> int:
+    saved = [int(path.stem.split("-")[-1]) for path in run.checkpoints.glob("ckpt-*.index")]
+    return max(saved, default=0)
+
+
+def _assign(variables: list[Any], values: list[NDArray[np.float32]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _validate(trainer: Trainer, showers: Showers) -> dict[str, float]:
+    """Response, resolution and occupancy of the averaged generator against unseen showers."""
+    from calogan.networks import voxel_columns
+
+    inputs = network_input(trainer.conditions, showers.conditions)
+    incident = 1000 * showers.incident_energy
+    rng = np.random.default_rng(trainer.card.training.seed)
+    latent = rng.standard_normal((len(showers), trainer.card.generator.latent_size), np.float32)
+    trainable = trainer.generator.trainable_variables
+    raw = [variable.numpy() for variable in trainable]
+    try:
+        _assign(trainable, trainer.averaged_weights())
+        outputs = np.concatenate(
+            [
+                np.asarray(trainer.generator([latent[i : i + 1000], inputs[i : i + 1000]]))
+                for i in range(0, len(latent), 1000)
+            ]
+        )
+    finally:
+        _assign(trainable, raw)
+    energies = outputs[:, voxel_columns(showers.geometry)] * incident[:, None]
+    made = Showers(energies, showers.conditions, showers.geometry)
+    threshold = trainer.card.data.readout_threshold
+    real, fake = (s.apply_threshold(threshold).energies for s in (showers, made))
+    real_response, fake_response = (e.sum(axis=1) / incident for e in (real, fake))
+    return {
+        "validation_response_ratio": float(fake_response.mean() / real_response.mean()),
+        "validation_resolution_ratio": float(
+            (fake_response.std() / fake_response.mean())
+            / (real_response.std() / real_response.mean())
+        ),
+        "validation_occupancy_ratio": float((fake > 0).mean() / (real > 0).mean()),
+    }
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C and SIGTERM into a flag, so that training can end at a whole update."""
+    caught: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    try:
+        old = {s: signal.signal(s, lambda number, frame: caught.append(number)) for s in signals}
+    except ValueError:  # not the main thread: signals are its business
+        old = {}
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

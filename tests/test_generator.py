@@ -1,0 +1,126 @@
+"""Generator and export: Keras and the exported JSON make the same showers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_card, make_showers
+
+from calogan.errors import CaloganError
+from calogan.export import export
+from calogan.generator import Generator
+from calogan.io import store
+from calogan.run import Run, train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("generator")
+    store.save(make_showers(600), folder / "train.h5")
+    return train(make_card(data={"train": str(folder / "train.h5")}), folder / "run")
+
+
+@pytest.fixture(scope="module")
+def exported(run: Run) -> Path:
+    export(run.path, run.path.parent / "model.json")
+    return run.path.parent / "model.json"
+
+
+CONDITIONS = {"energy": np.geomspace(1, 50, 40), "theta": np.linspace(0, 0.35, 40)}
+
+
+def test_run_and_json_make_the_same_showers(run: Run, exported: Path) -> None:
+    a, b = (Generator.load(p).sample(CONDITIONS, seed=3) for p in (run.path, exported))
+    scale = 1000 * a.incident_energy[:, None]
+    np.testing.assert_allclose(a.energies / scale, b.energies / scale, rtol=1e-5, atol=1e-7)
+    assert (a.energies > 0).any(axis=1).all()
+
+
+def test_threshold_and_conservation(exported: Path) -> None:
+    made = Generator.load(exported).sample(CONDITIONS, seed=1)
+    assert made.energies[made.energies > 0].min() >= 0.1
+    assert (made.energies.sum(axis=1) < 1000 * made.incident_energy).all()
+
+
+def test_seed_decides(exported: Path) -> None:
+    generator = Generator.load(exported)
+    one, two, three = (generator.sample(CONDITIONS, seed=s).energies for s in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert (one != three).any()
+
+
+def test_self_test_is_met_by_keras(run: Run, exported: Path) -> None:
+    block = json.loads(exported.read_text())["calogan"]
+    card = run.card()
+    model = run.load_generator()
+    assert len(block["self_test"]) == 3
+    for case in block["self_test"]:
+        inputs = [
+            c.normalise(v) for c, v in zip(card.condition_list, case["conditions"], strict=True)
+        ]
+        latent = np.array(case["latent"], np.float32)
+        found = np.asarray(model([latent[None], np.array([inputs], np.float32)]))[0]
+        np.testing.assert_allclose(found, case["fractions"], rtol=1e-5, atol=1e-7)
+
+
+def test_one_value_serves_all_showers(exported: Path) -> None:
+    made = Generator.load(exported).sample({"energy": [5, 10, 20], "theta": 0.1}, seed=0)
+    assert len(made) == 3
+    np.testing.assert_allclose(made.conditions["theta"], 0.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ({"energy": 120, "theta": 0.1}, r"takes energy 1\.\.50 GeV, was asked for 120 GeV"),
+        ({"energy": 10}, r"conditions \['theta'\] are missing"),
+        ({"energy": 10, "theta": 0, "phi": 0}, r"knows no conditions \['phi'\]"),
+        ({"energy": np.nan, "theta": 0}, "condition 'energy' is nan"),
+        ({"energy": -1, "theta": 0}, "finite values above 0"),
+        ({"energy": [1, 2, 3], "theta": [0, 0.1]}, "expected one length"),
+    ],
+)
+def test_bad_conditions_are_refused(
+    exported: Path, conditions: dict[str, float], message: str
+) -> None:
+    with pytest.raises(CaloganError, match=message):
+        Generator.load(exported).sample(conditions, seed=0)
+
+
+def test_extrapolation_on_request(exported: Path) -> None:
+    made = Generator.load(exported).sample(
+        {"energy": 120, "theta": 0}, seed=0, allow_extrapolation=True
+    )
+    assert np.isfinite(made.energies).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "no 'calogan' block"),
+        ('{"calogan": {"schema_version": 99}}', "schema version 99, this calogan reads 1"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(CaloganError, match=message):
+        Generator.load(tmp_path / "model.json")
+
+
+def test_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CaloganError, match="cannot read generator"):
+        Generator.load(tmp_path / "none.json")
+    with pytest.raises(CaloganError, match="not a run directory"):
+        Generator.load(tmp_path)
+
+
+def test_a_failed_export_leaves_the_old_file(tmp_path: Path) -> None:
+    old = tmp_path / "model.json"
+    old.write_text("old")
+    with pytest.raises(CaloganError, match="not a run directory"):
+        export(tmp_path, old)
+    assert old.read_text() == "old"

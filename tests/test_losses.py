@@ -1,0 +1,28 @@
+"""Losses against their formulas in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+losses = pytest.importorskip("calogan.losses")
+
+
+def test_relativistic_pairing_is_softplus_of_the_gap() -> None:
+    rng = np.random.default_rng(1)
+    real, fake = rng.normal(size=(2, 50, 2)).astype(np.float32)
+    critic, generator = losses.relativistic_pairing(real, fake)
+    gap = real - fake
+    assert float(critic) == pytest.approx(np.log1p(np.exp(-gap)).sum(axis=1).mean(), rel=1e-5)
+    assert float(generator) == pytest.approx(np.log1p(np.exp(gap)).sum(axis=1).mean(), rel=1e-5)
+
+
+def test_equal_scores_cost_log_two_a_head() -> None:
+    same = np.zeros((8, 3), np.float32)
+    critic, generator = losses.relativistic_pairing(same, same)
+    assert float(critic) == float(generator) == pytest.approx(3 * np.log(2), rel=1e-6)
+
+
+def test_gradient_penalty_sums_over_inputs_and_averages_over_showers() -> None:
+    first, second = np.full((4, 3), 2.0, np.float32), np.full((4, 1), 5.0, np.float32)
+    assert float(losses.gradient_penalty([first, second])) == pytest.approx(3 * 4 + 25)

@@ -1,0 +1,57 @@
+"""What the critic sees: the same numbers from NumPy and Keras, and standardised features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import make_card
+
+from calogan.conditions import network_input
+from calogan.dataset import Showers
+from calogan.preprocessing import Preprocessing
+
+
+@pytest.fixture(scope="module")
+def fitted(showers: Showers) -> Preprocessing:
+    inputs = network_input(make_card().condition_list, showers.conditions)
+    return Preprocessing.fit(showers, inputs, 0.1)
+
+
+def test_features_are_standardised_at_every_energy(
+    showers: Showers, fitted: Preprocessing
+) -> None:
+    inputs = network_input(make_card().condition_list, showers.conditions)
+    incident = 1000 * showers.incident_energy[:, None]
+    features = fitted.features(showers.energies, incident, inputs, np)
+    assert features.shape == (len(showers), fitted.n_features)
+    for half in (inputs[:, 0] < 0, inputs[:, 0] >= 0):
+        response = features[half, 0]
+        assert abs(response.mean()) < 0.2
+        assert 0.75 < response.std() < 1.25
+
+
+def test_keras_and_numpy_agree(showers: Showers, fitted: Preprocessing) -> None:
+    from keras import ops
+
+    inputs = network_input(make_card().condition_list, showers.conditions)
+    incident = 1000 * showers.incident_energy[:, None]
+    for name, arguments in (
+        ("voxels", (showers.energies,)),
+        ("features", (showers.energies, incident, inputs)),
+    ):
+        mine = getattr(fitted, name)(*arguments, np)
+        theirs = np.asarray(getattr(fitted, name)(*arguments, ops))
+        np.testing.assert_allclose(theirs, mine, rtol=2e-3, atol=2e-3)
+
+
+def test_an_empty_shower_gives_finite_features(showers: Showers, fitted: Preprocessing) -> None:
+    nothing = np.zeros((1, showers.geometry.n_voxels), np.float32)
+    features = fitted.features(nothing, np.ones((1, 1), np.float32), np.zeros((1, 2), "f4"), np)
+    assert np.isfinite(features).all()
+
+
+def test_no_threshold_takes_the_scale_from_the_data(showers: Showers) -> None:
+    inputs = network_input(make_card().condition_list, showers.conditions)
+    found = Preprocessing.fit(showers, inputs, 0.0)
+    assert 0 < found.energy_floor < np.median(showers.energies)
+    assert (np.diff(found.count_levels) > 0).all()

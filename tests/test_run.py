@@ -1,0 +1,142 @@
+"""The run directory: complete, resumable to the same state, and whole after every failure."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_card, make_showers
+
+from calogan.config import Card
+from calogan.errors import CaloganError
+from calogan.io import store
+from calogan.run import Progress, Run, train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "train.h5"
+    store.save(make_showers(600), path)
+    return path
+
+
+def _card(data: Path, **training: object) -> Card:
+    return make_card(data={"train": str(data)}, training=training)
+
+
+def _arrays(run: Run) -> dict[str, np.ndarray]:
+    import h5py
+
+    found = {}
+    for file in (run.generator_weights, run.critic_weights):
+        with h5py.File(file) as opened:
+            opened.visititems(
+                lambda name, item, file=file: (
+                    found.update({f"{file.name}/{name}": item[()]})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+    return found
+
+
+def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    run = train(_card(data), tmp_path / "run", report=seen.append)
+    assert [p.update for p in seen] == [4, 8, 12]
+    assert seen[-1].validation.keys() == {
+        "validation_response_ratio",
+        "validation_resolution_ratio",
+        "validation_occupancy_ratio",
+    }
+    assert [line["update"] for line in run.history()] == [4, 8, 12]
+    assert run.card() == _card(data)
+    assert len(np.load(run.seen_events)) == 600
+    assert run.training()["showers"] == 600
+    assert list((run.path / "tensorboard").glob("events*"))
+    assert run.generator_weights.is_file() and run.critic_weights.is_file()
+
+
+def test_resuming_passes_through_the_same_states(data: Path, tmp_path: Path) -> None:
+    whole = train(_card(data), tmp_path / "whole")
+
+    def interrupt(progress: Progress) -> None:
+        if progress.update == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(_card(data), tmp_path / "halves", report=interrupt)
+    halves = Run(tmp_path / "halves")
+    assert halves.history()[-1]["update"] < 12
+    train(_card(data), halves.path, resume=True)
+    assert [line["update"] for line in halves.history()] == [4, 8, 12]
+    one, two = _arrays(whole), _arrays(halves)
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_lines_after_the_checkpoint_are_dropped_on_resume(data: Path, tmp_path: Path) -> None:
+    run = train(_card(data), tmp_path / "run")
+    with run.metrics.open("a") as file:
+        file.write(json.dumps({"update": 16}) + "\n")
+    train(_card(data), run.path, resume=True)
+    assert [line["update"] for line in run.history()] == [4, 8, 12]
+
+
+def test_divergence_stops_with_the_last_checkpoint_kept(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(CaloganError, match=r"training diverged.*checkpoint of update 0"):
+        train(_card(data, learning_rate=1e18, updates=400), tmp_path / "run")
+
+
+def test_a_used_directory_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(CaloganError, match="not empty; go on with it by --resume"):
+        train(_card(data), tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_resume_refuses_another_card(data: Path, tmp_path: Path) -> None:
+    run = train(_card(data), tmp_path / "run")
+    with pytest.raises(CaloganError, match=r"card differs.*\n.*training.*'updates': 12"):
+        train(_card(data, updates=40), run.path, resume=True)
+
+
+def test_resume_needs_a_run(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(CaloganError, match="not a run directory: no card.json"):
+        train(_card(data), tmp_path / "nowhere", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        (make_card(), "names no training data"),
+        (make_card(data={"train": "nowhere.h5"}), "no training data at nowhere.h5.*voxelize"),
+    ],
+)
+def test_missing_data_is_said(card: Card, message: str, tmp_path: Path) -> None:
+    with pytest.raises(CaloganError, match=message):
+        train(card, tmp_path / "run")
+
+
+def test_another_geometry_is_refused(data: Path, tmp_path: Path) -> None:
+    fields = _card(data).model_dump()
+    fields["geometry"]["layers"][1]["z"] = [50, 300]
+    with pytest.raises(CaloganError, match="geometry 'small' .16 voxels.*differs"):
+        train(Card.model_validate(fields), tmp_path / "run")
+
+
+def test_too_few_showers_are_refused(tmp_path: Path) -> None:
+    store.save(make_showers(30), tmp_path / "few.h5")
+    with pytest.raises(CaloganError, match="30 showers: too few"):
+        train(_card(tmp_path / "few.h5"), tmp_path / "run")
+
+
+def test_showers_outside_the_card_are_refused(data: Path, tmp_path: Path) -> None:
+    fields = _card(data).model_dump()
+    fields["conditions"]["energy"]["high"] = 20
+    with pytest.raises(CaloganError, match=r"takes energy 1\.\.20 GeV"):
+        train(Card.model_validate(fields), tmp_path / "run")
