@@ -1,0 +1,162 @@
+// calogan runner: calorimeter showers from a trained generator, in C++17.
+//
+//   const auto generator = calogan::Generator::load("generator.json");
+//   std::vector<float> energies(generator.n_voxels());                      // MeV
+//   generator.generate({10.0, 0.1}, /*seed*/ 1, /*event*/ 0, energies.data());  // 10 GeV, 0.1 rad
+//
+// This is the whole public interface. It needs nothing but the standard library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace calogan {
+
+/// Everything that this library throws on purpose (std::bad_alloc aside). what() says what was
+/// found, what was expected, and where.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The library's version, such as "0.1.0".
+std::string_view version() noexcept;
+
+/// A view of contiguous numbers that are owned elsewhere; made from a pointer and a size, a vector,
+/// an array, or a braced list within a call.
+class Span {
+ public:
+  constexpr Span(const double* data, std::size_t size) noexcept : data_(data), size_(size) {}
+  Span(const std::vector<double>& values) noexcept : Span(values.data(), values.size()) {}
+  template <std::size_t N>
+  constexpr Span(const double (&values)[N]) noexcept : Span(values, N) {}
+  // A list's numbers live until the end of the full expression, which is as long as a call needs.
+  Span(std::initializer_list<double> values) noexcept : Span(values.begin(), values.size()) {}
+
+  constexpr const double* data() const noexcept { return data_; }
+  constexpr std::size_t size() const noexcept { return size_; }
+  constexpr double operator[](std::size_t i) const noexcept { return data_[i]; }
+
+ private:
+  const double* data_;
+  std::size_t size_;
+};
+
+/// One quantity that a shower is conditioned on, and the range that the training covered.
+struct Condition {
+  std::string name;  ///< "energy" (always the first), "theta", ...
+  std::string unit;  ///< unit of low, high and of the values given to generate(): GeV, rad, ...
+  double low;
+  double high;
+  bool logarithmic;  ///< the network sees the logarithm, and draws in [low, high] are log-uniform
+};
+
+/// One cell (voxel) of the calorimeter.
+struct Cell {
+  double x;             ///< mm, centre; cylindrical layers are given in cartesian coordinates too
+  double y;             ///< mm
+  double z;             ///< mm; NaN where the model does not say
+  std::uint32_t layer;  ///< number of the calorimeter layer
+  std::uint32_t index;  ///< number of the cell within its layer
+};
+
+/// A trained generator of showers.
+///
+/// Cheap to copy: copies share the weights, which never change after load(). Every const member may
+/// be called from any number of threads at once. After the first call in a thread, generating
+/// allocates no memory.
+///
+/// Random numbers are counter-based (Philox4x32-10, key = seed, counter = event number), so a shower
+/// depends on its conditions, the seed and its event number alone: not on the batch it was made in,
+/// the thread, or the showers made before. On machines of different instruction sets the last
+/// digits of an energy (about one part in 1e6) may differ.
+class Generator {
+ public:
+  /// Reads a model file (lwtnn graph JSON with a "calogan" block), checks all of it, and replays
+  /// the self-test cases it contains. Throws Error.
+  static Generator load(const std::string& path);
+
+  /// The same from memory; `name` stands for the file's name in errors.
+  static Generator parse(std::string_view json, const std::string& name = "model");
+
+  const std::string& name() const noexcept;
+  const std::vector<Condition>& conditions() const noexcept;
+  std::size_t n_voxels() const noexcept;
+  std::size_t latent_size() const noexcept;
+
+  /// The cells, in the order of the energies that generate() writes; n_voxels() of them.
+  const std::vector<Cell>& cells() const noexcept;
+
+  /// Names of the calorimeter layers.
+  const std::vector<std::string>& layers() const noexcept;
+
+  /// The geometry, as the JSON text of the model file.
+  const std::string& geometry_json() const noexcept;
+
+  /// Energies below this become 0, MeV. The model file's value unless changed; 0 keeps all.
+  double readout_threshold() const noexcept { return threshold_; }
+  void set_readout_threshold(double mev);
+
+  /// Whether conditions outside the trained range are taken (at your own risk) or refused, which is
+  /// the default. NaN, infinities, and energies of 0 or less are always refused.
+  bool allows_extrapolation() const noexcept { return extrapolate_; }
+  void allow_extrapolation(bool allow = true) noexcept { extrapolate_ = allow; }
+
+  /// Throws Error unless these are conditions that generate() takes.
+  void check_conditions(Span conditions) const;
+
+  /// Makes one shower.
+  ///
+  /// conditions: one value per condition, in their order and physical units.
+  /// energies_mev: n_voxels() energies are written here, in MeV.
+  void generate(Span conditions, std::uint64_t seed, std::uint64_t event_number,
+                float* energies_mev) const;
+
+  /// Makes n showers, event numbers first_event .. first_event + n - 1; quicker than one by one.
+  ///
+  /// conditions: n x conditions().size() values, one shower after another.
+  /// energies_mev: n x n_voxels() energies are written here, in MeV.
+  void generate(std::size_t n, Span conditions, std::uint64_t seed, std::uint64_t first_event,
+                float* energies_mev) const;
+
+  /// Makes n showers from the caller's own random numbers.
+  ///
+  /// latents: n x latent_size() values as the network's input takes them: independent normal
+  /// deviates of latent_mean() and latent_std().
+  void generate_from(std::size_t n, Span conditions, const float* latents,
+                     float* energies_mev) const;
+
+  double latent_mean() const noexcept;
+  double latent_std() const noexcept;
+
+  /// Writes the latents that generate() uses for one event: latent_size() values.
+  void draw_latents(std::uint64_t seed, std::uint64_t event_number, float* latents) const;
+
+  /// The bare network: n x n_outputs() fractions of the incident energy, in the order of the
+  /// model's output labels (each layer's cells, then its leftover output if it has one).
+  /// Conditions are checked as in generate(); no threshold is applied.
+  void evaluate(std::size_t n, Span conditions, const float* latents, float* fractions) const;
+  std::size_t n_outputs() const noexcept;
+
+  /// What the replay of the self-test found: how many cases, and the largest deviation in units of
+  /// the tolerance (1e-5 relative plus 1e-9 absolute; leftover outputs 1e-5 absolute more); always
+  /// below 1.
+  std::size_t n_self_tests() const noexcept;
+  double self_test_deviation() const noexcept;
+
+ private:
+  struct Model;
+  explicit Generator(std::shared_ptr<const Model> model);
+
+  std::shared_ptr<const Model> model_;
+  double threshold_;
+  bool extrapolate_ = false;
+};
+
+}  // namespace calogan

@@ -1,0 +1,416 @@
+#include <algorithm>
+#include <cmath>
+#include <new>
+#include <utility>
+
+#include "calogan/runner.hpp"
+#include "model_file.hpp"
+#include "network.hpp"
+#include "random.hpp"
+#include "text.hpp"
+
+namespace calogan {
+
+namespace {
+
+using detail::fail;
+using detail::ModelFile;
+using detail::Network;
+
+// How closely the self-test has to be met. A leftover output (a layer's energy logit times its gate)
+// is no fraction and may be near 0 by cancellation; it is not used, so 1e-5 absolute will do.
+constexpr double relative_tolerance = 1e-5;
+constexpr double absolute_tolerance = 1e-9;
+constexpr double leftover_tolerance = 1e-5;
+
+// Memory for one block of showers, kept by each thread for its next call, whichever generator that
+// is for. Aligned to a cache line.
+class Workspace {
+ public:
+  float* at_least(std::size_t n) {
+    if (n > size_) {
+      memory_.reset();
+      size_ = 0;
+      memory_.reset(static_cast<float*>(::operator new(n * sizeof(float), alignment)));
+      size_ = n;
+    }
+    return memory_.get();
+  }
+
+ private:
+  static constexpr std::align_val_t alignment{64};
+  struct Free {
+    void operator()(float* p) const noexcept { ::operator delete(p, alignment); }
+  };
+  std::unique_ptr<float, Free> memory_;
+  std::size_t size_ = 0;
+};
+
+// Cells that stand next to each other both in the network's output and in the shower.
+struct Run {
+  std::size_t output;
+  std::size_t voxel;
+  std::size_t n;
+};
+
+// The number after `prefix`, if that is what the label consists of.
+bool label_number(std::string_view label, std::string_view prefix, std::size_t& number) {
+  if (label.size() <= prefix.size() || label.substr(0, prefix.size()) != prefix) return false;
+  const char* const end = label.data() + label.size();
+  const auto result = std::from_chars(label.data() + prefix.size(), end, number);
+  return result.ec == std::errc() && result.ptr == end;
+}
+
+std::vector<Run> match_labels(const ModelFile& file, const std::string& source,
+                              std::size_t n_voxels) {
+  std::vector<Run> runs;
+  std::size_t voxel = 0;
+  for (std::size_t i = 0; i < file.labels.size(); ++i) {
+    const std::string& label = file.labels[i];
+    std::size_t number = 0;
+    if (label_number(label, "unused_layer_", number) && number < file.geometry.size()) continue;
+    if (!label_number(label, "voxel_", number) || number != voxel) {
+      fail(source, ": output label ", i, " is \"", label, "\", expected \"voxel_", voxel,
+           "\" (or \"unused_layer_0\" .. \"unused_layer_", file.geometry.size() - 1, "\")");
+    }
+    if (runs.empty() || runs.back().output + runs.back().n != i) runs.push_back({i, voxel, 0});
+    ++runs.back().n;
+    ++voxel;
+  }
+  if (voxel != n_voxels) {
+    fail(source, ": the output has ", voxel, " voxels, the geometry has ", n_voxels);
+  }
+  return runs;
+}
+
+std::vector<Cell> make_cells(const ModelFile& file) {
+  const auto middle = [](const std::vector<double>& edges, std::size_t i) {
+    return 0.5 * (edges[i] + edges[i + 1]);
+  };
+  std::vector<Cell> cells;
+  for (std::size_t number = 0; number < file.geometry.size(); ++number) {
+    const detail::CalorimeterLayer& layer = file.geometry[number];
+    const std::size_t n_first = layer.first_edges.size() - 1;
+    const std::size_t n_second = layer.second_edges.size() - 1;
+    for (std::size_t i = 0; i < n_first * n_second; ++i) {
+      const double a = middle(layer.first_edges, file.first_fastest ? i % n_first : i / n_second);
+      const double b = middle(layer.second_edges, file.first_fastest ? i / n_first : i % n_second);
+      cells.push_back({layer.cylindrical ? a * std::cos(b) : a, layer.cylindrical ? a * std::sin(b) : b,
+                       layer.z, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(i)});
+    }
+  }
+  return cells;
+}
+
+}  // namespace
+
+struct Generator::Model {
+  std::string name;
+  std::vector<Condition> conditions;
+  std::vector<Cell> cells;
+  std::vector<std::string> layers;
+  std::string geometry_json;
+  double readout_threshold;
+  double latent_mean;
+  double latent_std;
+  std::size_t latent_input;  // numbers of the graph's two inputs
+  std::size_t conditions_input;
+  std::vector<detail::Variable> latent_variables;
+  std::vector<detail::Variable> condition_variables;
+  std::vector<Run> runs;
+  Network network;
+  std::size_t n_self_tests = 0;
+  double self_test_deviation = 0;
+
+  Model(ModelFile& file, const std::string& source);
+
+  float* workspace() const {
+    thread_local Workspace workspace;
+    return workspace.at_least(network.workspace_size());
+  }
+
+  void check(Span values, std::size_t shower, bool extrapolate) const;
+  void check_count(Span values, std::size_t n, bool extrapolate) const;
+  void write_conditions(Network::Columns columns, std::size_t n, const double* values) const;
+  void write_latents(Network::Columns columns, std::size_t n, const float* values) const;
+  void replay(const std::vector<detail::SelfTest>& tests, const std::string& source);
+
+  // Calls fill(first, n, latents) and use(first, n, fractions) for each block of showers.
+  template <class Fill, class Use>
+  void run(std::size_t n, const double* values, Fill fill, Use use) const {
+    float* const memory = workspace();
+    const Network::Columns latents = network.input(latent_input, memory);
+    const Network::Columns inputs = network.input(conditions_input, memory);
+    for (std::size_t first = 0; first < n; first += network.block()) {
+      const std::size_t count = std::min(network.block(), n - first);
+      fill(first, count, latents);
+      write_conditions(inputs, count, values + first * conditions.size());
+      use(first, count, network.run(memory, count));
+    }
+  }
+
+  void to_energies(Network::Columns fractions, std::size_t n, const double* values, double threshold,
+                   float* energies) const;
+};
+
+Generator::Model::Model(ModelFile& file, const std::string& source)
+    : name(file.name),
+      conditions(file.conditions),
+      cells(make_cells(file)),
+      geometry_json(file.geometry_json),
+      readout_threshold(file.readout_threshold),
+      latent_mean(file.latent_mean),
+      latent_std(file.latent_std),
+      runs(match_labels(file, source, cells.size())),
+      network(file, source) {
+  for (const detail::CalorimeterLayer& layer : file.geometry) layers.push_back(layer.name);
+
+  const auto find = [&](const std::string& node, std::string_view key) {
+    for (std::size_t i = 0; i < file.inputs.size(); ++i) {
+      if (file.inputs[i].name == node) return i;
+    }
+    fail(source, ": field calogan.", key, ".node is \"", node, "\", but no input has that name");
+  };
+  latent_input = find(file.latent_node, "latent");
+  conditions_input = find(file.conditions_node, "conditions");
+  if (file.inputs.size() != 2 || latent_input == conditions_input) {
+    fail(source, ": the graph has ", file.inputs.size(), " inputs, expected two: \"",
+         file.latent_node, "\" and \"", file.conditions_node, "\"");
+  }
+  latent_variables = file.inputs[latent_input].variables;
+  condition_variables = file.inputs[conditions_input].variables;
+
+  const auto check_variables = [&](std::size_t input, std::size_t expected, auto expected_name) {
+    const auto& variables = file.inputs[input].variables;
+    if (variables.size() != expected) {
+      fail(source, ": input \"", file.inputs[input].name, "\" has ", variables.size(),
+           " variables, the calogan block says ", expected);
+    }
+    for (std::size_t i = 0; i < expected; ++i) {
+      if (variables[i].name != expected_name(i)) {
+        fail(source, ": field inputs[", input, "].variables[", i, "].name is \"", variables[i].name,
+             "\", expected \"", expected_name(i), "\"");
+      }
+    }
+  };
+  check_variables(latent_input, file.latent_size,
+                  [](std::size_t i) { return detail::text("latent_", i); });
+  check_variables(conditions_input, conditions.size(), [&](std::size_t i) {
+    return (conditions[i].logarithmic ? "log_" : "") + conditions[i].name;
+  });
+  replay(file.self_tests, source);
+}
+
+void Generator::Model::check(Span values, std::size_t shower, bool extrapolate) const {
+  for (std::size_t i = 0; i < conditions.size(); ++i) {
+    const Condition& condition = conditions[i];
+    const double value = values[i];
+    if (!std::isfinite(value)) {
+      fail("shower ", shower, ": ", condition.name, " is ", value, ", expected a finite number of ",
+           condition.unit);
+    }
+    if (value <= 0 && (i == 0 || condition.logarithmic)) {
+      fail("shower ", shower, ": ", condition.name, " is ", value, " ", condition.unit,
+           ", expected more than 0");
+    }
+    // Values that went through single precision may be outside by a rounding error.
+    const double slack = 1e-6 * (std::abs(condition.low) + std::abs(condition.high));
+    if (!extrapolate && (value < condition.low - slack || value > condition.high + slack)) {
+      fail("generator ", name, " takes ", condition.name, " ", condition.low, "..", condition.high,
+           " ", condition.unit, ", was asked for ", value, " ", condition.unit,
+           "; allow extrapolation to try");
+    }
+  }
+}
+
+void Generator::Model::check_count(Span values, std::size_t n, bool extrapolate) const {
+  if (values.size() != n * conditions.size()) {
+    std::string names;
+    for (const Condition& condition : conditions) {
+      names += (names.empty() ? "" : ", ") + condition.name;
+    }
+    fail("got ", values.size(), " condition values for ", n, n == 1 ? " shower" : " showers",
+         ", expected ", conditions.size(), " each (", names, ")");
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    check({values.data() + i * conditions.size(), conditions.size()}, i, extrapolate);
+  }
+}
+
+void Generator::Model::write_conditions(Network::Columns columns, std::size_t n,
+                                        const double* values) const {
+  for (std::size_t shower = 0; shower < n; ++shower) {
+    for (std::size_t i = 0; i < conditions.size(); ++i) {
+      const double value = *values++;
+      const double variable = conditions[i].logarithmic ? std::log(value) : value;
+      columns.data[shower * columns.stride + i] = static_cast<float>(
+          (variable + condition_variables[i].offset) * condition_variables[i].scale);
+    }
+  }
+}
+
+// `values` may be what is in the columns already.
+void Generator::Model::write_latents(Network::Columns columns, std::size_t n,
+                                     const float* values) const {
+  const std::size_t size = latent_variables.size();
+  for (std::size_t shower = 0; shower < n; ++shower) {
+    for (std::size_t i = 0; i < size; ++i) {
+      columns.data[shower * columns.stride + i] = static_cast<float>(
+          (values[shower * size + i] + latent_variables[i].offset) * latent_variables[i].scale);
+    }
+  }
+}
+
+void Generator::Model::to_energies(Network::Columns fractions, std::size_t n, const double* values,
+                                   double threshold, float* energies) const {
+  for (std::size_t shower = 0; shower < n; ++shower) {
+    const float* const from = fractions.data + shower * fractions.stride;
+    float* const to = energies + shower * cells.size();
+    const auto incident = static_cast<float>(values[shower * conditions.size()] * 1000.0);  // MeV
+    const auto cut = static_cast<float>(threshold);
+    float sum = 0;
+    for (const Run& run : runs) {
+      for (std::size_t i = 0; i < run.n; ++i) {
+        const float energy = from[run.output + i] * incident;
+        sum += energy;
+        to[run.voxel + i] = energy >= cut && energy > 0 ? energy : 0.0f;
+      }
+    }
+    if (!std::isfinite(sum)) {
+      fail("generator ", name, " gave a sum of ", sum, " MeV for an energy of ", incident,
+           " MeV; are the conditions far outside the trained range?");
+    }
+  }
+}
+
+void Generator::Model::replay(const std::vector<detail::SelfTest>& tests,
+                              const std::string& source) {
+  for (std::size_t t = 0; t < tests.size(); ++t) {
+    const detail::SelfTest& test = tests[t];
+    check_count(test.conditions, 1, /*extrapolate*/ true);
+    const auto fill = [&](std::size_t, std::size_t n, Network::Columns columns) {
+      write_latents(columns, n, test.latent.data());
+    };
+    const auto compare = [&](std::size_t, std::size_t, Network::Columns fractions) {
+      auto next = runs.begin();
+      for (std::size_t i = 0; i < test.fractions.size(); ++i) {
+        const double found = fractions.data[i];
+        const double expected = test.fractions[i];
+        const bool leftover = next == runs.end() || i < next->output;
+        if (!leftover && i + 1 == next->output + next->n) ++next;
+        const double tolerance = (leftover ? leftover_tolerance : absolute_tolerance) +
+                                 relative_tolerance * std::abs(expected);
+        const double deviation = std::abs(found - expected) / tolerance;
+        if (!(deviation < 1)) {
+          fail(source, ": self-test ", t, ": output ", i, " is ", found, ", expected ", expected,
+               "; the file is damaged, or it asks for something that this runner computes otherwise");
+        }
+        self_test_deviation = std::max(self_test_deviation, deviation);
+      }
+    };
+    run(1, test.conditions.data(), fill, compare);
+  }
+  n_self_tests = tests.size();
+}
+
+// ---------------------------------------------------------------------------------------------
+
+Generator::Generator(std::shared_ptr<const Model> model)
+    : model_(std::move(model)), threshold_(model_->readout_threshold) {}
+
+Generator Generator::load(const std::string& path) {
+  ModelFile file = detail::read_model(path);
+  return Generator(std::make_shared<const Model>(file, path));
+}
+
+Generator Generator::parse(std::string_view json, const std::string& name) {
+  ModelFile file = detail::parse_model(json, name);
+  return Generator(std::make_shared<const Model>(file, name));
+}
+
+const std::string& Generator::name() const noexcept { return model_->name; }
+const std::vector<Condition>& Generator::conditions() const noexcept { return model_->conditions; }
+std::size_t Generator::n_voxels() const noexcept { return model_->cells.size(); }
+std::size_t Generator::latent_size() const noexcept { return model_->latent_variables.size(); }
+std::size_t Generator::n_outputs() const noexcept { return model_->network.n_outputs(); }
+const std::vector<Cell>& Generator::cells() const noexcept { return model_->cells; }
+const std::vector<std::string>& Generator::layers() const noexcept { return model_->layers; }
+const std::string& Generator::geometry_json() const noexcept { return model_->geometry_json; }
+double Generator::latent_mean() const noexcept { return model_->latent_mean; }
+double Generator::latent_std() const noexcept { return model_->latent_std; }
+std::size_t Generator::n_self_tests() const noexcept { return model_->n_self_tests; }
+double Generator::self_test_deviation() const noexcept { return model_->self_test_deviation; }
+
+void Generator::set_readout_threshold(double mev) {
+  if (!(mev >= 0 && std::isfinite(mev))) {
+    fail("the readout threshold is ", mev, " MeV, expected 0 or more");
+  }
+  threshold_ = mev;
+}
+
+void Generator::check_conditions(Span conditions) const {
+  model_->check_count(conditions, 1, extrapolate_);
+}
+
+void Generator::generate(Span conditions, std::uint64_t seed, std::uint64_t event_number,
+                         float* energies_mev) const {
+  generate(1, conditions, seed, event_number, energies_mev);
+}
+
+void Generator::generate(std::size_t n, Span conditions, std::uint64_t seed,
+                         std::uint64_t first_event, float* energies_mev) const {
+  const Model& model = *model_;
+  model.check_count(conditions, n, extrapolate_);
+  const auto fill = [&](std::size_t first, std::size_t count, Network::Columns columns) {
+    for (std::size_t i = 0; i < count; ++i) {
+      float* const latents = columns.data + i * columns.stride;
+      detail::normals(seed, first_event + first + i, model.latent_mean, model.latent_std, latents,
+                      latent_size());
+      model.write_latents({latents, columns.stride}, 1, latents);
+    }
+  };
+  const auto use = [&](std::size_t first, std::size_t count, Network::Columns fractions) {
+    model.to_energies(fractions, count, conditions.data() + first * model.conditions.size(),
+                      threshold_, energies_mev + first * n_voxels());
+  };
+  model.run(n, conditions.data(), fill, use);
+}
+
+void Generator::generate_from(std::size_t n, Span conditions, const float* latents,
+                              float* energies_mev) const {
+  const Model& model = *model_;
+  model.check_count(conditions, n, extrapolate_);
+  const auto fill = [&](std::size_t first, std::size_t count, Network::Columns columns) {
+    model.write_latents(columns, count, latents + first * latent_size());
+  };
+  const auto use = [&](std::size_t first, std::size_t count, Network::Columns fractions) {
+    model.to_energies(fractions, count, conditions.data() + first * model.conditions.size(),
+                      threshold_, energies_mev + first * n_voxels());
+  };
+  model.run(n, conditions.data(), fill, use);
+}
+
+void Generator::draw_latents(std::uint64_t seed, std::uint64_t event_number, float* latents) const {
+  detail::normals(seed, event_number, model_->latent_mean, model_->latent_std, latents,
+                  latent_size());
+}
+
+void Generator::evaluate(std::size_t n, Span conditions, const float* latents,
+                         float* fractions) const {
+  const Model& model = *model_;
+  model.check_count(conditions, n, extrapolate_);
+  const auto fill = [&](std::size_t first, std::size_t count, Network::Columns columns) {
+    model.write_latents(columns, count, latents + first * latent_size());
+  };
+  const auto use = [&](std::size_t first, std::size_t count, Network::Columns found) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const float* const column = found.data + i * found.stride;
+      std::copy(column, column + n_outputs(), fractions + (first + i) * n_outputs());
+    }
+  };
+  model.run(n, conditions.data(), fill, use);
+}
+
+std::string_view version() noexcept { return CALOGAN_VERSION; }
+
+}  // namespace calogan

@@ -1,0 +1,298 @@
+// This file is compiled once per instruction set, with CALOGAN_KERNELS naming the variant. It must
+// not use inline functions or templates of other headers: the linker would keep one variant's copy
+// for all, and a machine without that instruction set would fail.
+#include "kernels.hpp"
+
+namespace calogan::detail {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int width = 16;      // floats in a register
+constexpr int batch_panels = 2;  // the register tile for batches: panels by columns
+constexpr int batch_columns = 8;
+constexpr int single_panels = 8;  // the tile for one column: enough sums to hide the latency
+#elif defined(__AVX__)
+constexpr int width = 8;
+constexpr int batch_panels = 1;
+constexpr int batch_columns = 6;
+constexpr int single_panels = 4;
+#else
+constexpr int width = 4;
+constexpr int batch_panels = 1;
+constexpr int batch_columns = 3;
+constexpr int single_panels = 2;
+#endif
+
+typedef float Vector __attribute__((vector_size(width * 4)));
+typedef int Mask __attribute__((vector_size(width * 4)));
+
+constexpr int registers = static_cast<int>(panel_rows) / width;  // per panel and column
+
+inline Vector load(const float* p) {
+  Vector v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+inline void store(float* p, Vector v) { __builtin_memcpy(p, &v, sizeof v); }
+
+inline Vector constant(float value) { return value - Vector{}; }
+
+inline Vector select(Mask mask, Vector yes, Vector no) { return mask ? yes : no; }
+
+// ---------------------------------------------------------------------------------------------
+// Dense layers
+
+template <int Panels, int Columns>
+void tile(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
+          const float* x, std::size_t ldx, float* y, std::size_t ldy) {
+  const std::size_t panel_size = panel_rows * inputs;
+  Vector sum[Columns][Panels][registers];
+  for (int c = 0; c < Columns; ++c) {
+    for (int p = 0; p < Panels; ++p) {
+      for (int r = 0; r < registers; ++r) {
+        sum[c][p][r] = load(bias + p * static_cast<int>(panel_rows) + r * width);
+      }
+    }
+  }
+  // Partial sums over a few inputs at a time, then summed: rounding errors grow with the square root
+  // of the length of a sum, and these are the errors that a softmax magnifies.
+  constexpr std::size_t stretch = 64;
+  for (std::size_t first = 0; first < inputs; first += stretch) {
+    const std::size_t end = first + stretch < inputs ? first + stretch : inputs;
+    Vector part[Columns][Panels][registers] = {};
+    for (std::size_t k = first; k < end; ++k) {
+      Vector w[Panels][registers];
+      for (int p = 0; p < Panels; ++p) {
+        for (int r = 0; r < registers; ++r) {
+          w[p][r] = load(panels + static_cast<std::size_t>(p) * panel_size + k * panel_rows +
+                         static_cast<std::size_t>(r * width));
+        }
+      }
+      for (int c = 0; c < Columns; ++c) {
+        const float value = x[static_cast<std::size_t>(c) * ldx + k];
+        for (int p = 0; p < Panels; ++p) {
+          for (int r = 0; r < registers; ++r) part[c][p][r] += w[p][r] * value;
+        }
+      }
+    }
+    for (int c = 0; c < Columns; ++c) {
+      for (int p = 0; p < Panels; ++p) {
+        for (int r = 0; r < registers; ++r) sum[c][p][r] += part[c][p][r];
+      }
+    }
+  }
+  for (int c = 0; c < Columns; ++c) {
+    float* out = y + static_cast<std::size_t>(c) * ldy;
+    for (int p = 0; p < Panels; ++p) {
+      const std::size_t first = static_cast<std::size_t>(p) * panel_rows;
+      if (first + panel_rows <= rows) {
+        for (int r = 0; r < registers; ++r) store(out + first + r * width, sum[c][p][r]);
+      } else if (first < rows) {
+        float padded[panel_rows];
+        for (int r = 0; r < registers; ++r) store(padded + r * width, sum[c][p][r]);
+        __builtin_memcpy(out + first, padded, (rows - first) * sizeof(float));
+      }
+    }
+  }
+}
+
+// The columns left over after full tiles, fewer than `Columns`.
+template <int Panels, int Columns>
+void last_columns(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
+                  const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t left) {
+  if constexpr (Columns > 1) {
+    if (left == Columns - 1) {
+      tile<Panels, Columns - 1>(panels, bias, rows, inputs, x, ldx, y, ldy);
+    } else {
+      last_columns<Panels, Columns - 1>(panels, bias, rows, inputs, x, ldx, y, ldy, left);
+    }
+  }
+}
+
+template <int Panels, int Columns>
+void panel_columns(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
+                   const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
+  std::size_t c = 0;
+  for (; c + Columns <= n; c += Columns) {
+    tile<Panels, Columns>(panels, bias, rows, inputs, x + c * ldx, ldx, y + c * ldy, ldy);
+  }
+  if (c < n) {
+    last_columns<Panels, Columns>(panels, bias, rows, inputs, x + c * ldx, ldx, y + c * ldy, ldy,
+                                  n - c);
+  }
+}
+
+template <int Panels, int Columns>
+void all_panels(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
+                const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
+  std::size_t row = 0;
+  for (; row + (Panels - 1) * panel_rows < rows; row += Panels * panel_rows) {
+    panel_columns<Panels, Columns>(panels + row * inputs, bias + row, rows - row, inputs, x, ldx,
+                                   y + row, ldy, n);
+  }
+  for (; row < rows; row += panel_rows) {
+    panel_columns<1, Columns>(panels + row * inputs, bias + row, rows - row, inputs, x, ldx,
+                              y + row, ldy, n);
+  }
+}
+
+void dense(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
+           const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
+  if (n == 1) {
+    all_panels<single_panels, 1>(panels, bias, rows, inputs, x, ldx, y, ldy, n);
+  } else {
+    all_panels<batch_panels, batch_columns>(panels, bias, rows, inputs, x, ldx, y, ldy, n);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Activations. The polynomials are those of the Cephes library (S. Moshier), single precision.
+
+// e^x - 1 and e^x share the reduction x = n ln 2 + r with |r| <= ln 2 / 2.
+struct Reduced {
+  Vector scale;      // 2^n
+  Vector remainder;  // e^r - 1
+};
+
+inline Reduced reduce(Vector x) {
+  x = select(x > 88.0f, constant(88.0f), x);
+  x = select(x < -87.0f, constant(-87.0f), x);
+  const Vector shifted = x * 1.44269504088896341f + 12582912.0f;  // rounds to an integer
+  const Vector n = shifted - 12582912.0f;
+  Vector r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  Vector p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  Mask exponent;
+  __builtin_memcpy(&exponent, &shifted, sizeof exponent);
+  exponent = (exponent - 0x4B400000 + 127) << 23;  // 0x4B400000 is 12582912.0f
+  Vector scale;
+  __builtin_memcpy(&scale, &exponent, sizeof scale);
+  return {scale, p * r * r + r};
+}
+
+inline Vector exponential(Vector x) {
+  const Reduced e = reduce(x);
+  return e.scale * e.remainder + e.scale;
+}
+
+inline Vector sigmoid(Vector x) {
+  const Vector s = 1.0f / (1.0f + exponential(-x));
+  return select(x < -30.0f, Vector{}, s);
+}
+
+inline Vector hyperbolic_tangent(Vector x) {
+  const Vector size = select(x < 0.0f, -x, x);
+  const Vector large = 1.0f - 2.0f / (exponential(size + size) + 1.0f);
+  // |x| above 0.625 is not used here; bounded so that its powers cannot overflow.
+  const Vector t = select(size > 1.0f, constant(1.0f), x);
+  const Vector z = t * t;
+  Vector p = z * -5.70498872745e-3f + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  const Vector small = p * z * t + t;
+  return select(size < 0.625f, small, select(x < 0.0f, -large, large));
+}
+
+inline Vector exponential_linear(Vector x, float alpha) {
+  const Vector negative = select(x < 0.0f, x, Vector{});
+  const Reduced e = reduce(negative);
+  // For n = 0 the remainder is e^x - 1 itself, without cancellation.
+  const Vector minus_one =
+      select(e.scale == 1.0f, e.remainder, e.scale * e.remainder + e.scale - 1.0f);
+  return select(x < 0.0f, minus_one * alpha, x);
+}
+
+template <class F>
+void elementwise(float* y, std::size_t rows, F f) {
+  std::size_t i = 0;
+  for (; i + width <= rows; i += width) store(y + i, f(load(y + i)));
+  if (i < rows) {
+    float padded[width] = {};
+    __builtin_memcpy(padded, y + i, (rows - i) * sizeof(float));
+    store(padded, f(load(padded)));
+    __builtin_memcpy(y + i, padded, (rows - i) * sizeof(float));
+  }
+}
+
+void softmax(float* y, std::size_t rows) {
+  float largest = y[0];
+  for (std::size_t i = 1; i < rows; ++i) largest = y[i] > largest ? y[i] : largest;
+  Vector sums{};
+  std::size_t i = 0;
+  const auto term = [largest](Vector x) {
+    const Vector below = x - largest;
+    return select(below < -50.0f, Vector{}, exponential(below));
+  };
+  for (; i + width <= rows; i += width) {
+    const Vector e = term(load(y + i));
+    store(y + i, e);
+    sums += e;
+  }
+  if (i < rows) {
+    float padded[width];
+    for (int j = 0; j < width; ++j) padded[j] = largest - 100.0f;  // adds nothing
+    __builtin_memcpy(padded, y + i, (rows - i) * sizeof(float));
+    const Vector e = term(load(padded));
+    sums += e;
+    store(padded, e);
+    __builtin_memcpy(y + i, padded, (rows - i) * sizeof(float));
+  }
+  float sum = 0;
+  for (int j = 0; j < width; ++j) sum += sums[j];
+  const float inverse = 1.0f / sum;
+  elementwise(y, rows, [inverse](Vector x) { return x * inverse; });
+}
+
+void activate_column(Activation f, float* y, std::size_t rows) {
+  const float alpha = f.alpha;
+  switch (f.function) {
+    case Function::linear:
+      return;
+    case Function::sigmoid:
+      return elementwise(y, rows, [](Vector x) { return sigmoid(x); });
+    case Function::rectified:
+      return elementwise(y, rows, [](Vector x) { return select(x < 0.0f, Vector{}, x); });
+    case Function::softmax:
+      return softmax(y, rows);
+    case Function::tanh:
+      return elementwise(y, rows, [](Vector x) { return hyperbolic_tangent(x); });
+    case Function::hard_sigmoid:
+      return elementwise(y, rows, [](Vector x) {
+        const Vector line = x * 0.2f + 0.5f;
+        const Vector floored = select(line < 0.0f, Vector{}, line);
+        return select(floored > 1.0f, constant(1.0f), floored);
+      });
+    case Function::elu:
+      return elementwise(y, rows, [alpha](Vector x) { return exponential_linear(x, alpha); });
+    case Function::leakyrelu:
+      return elementwise(y, rows, [alpha](Vector x) { return select(x > 0.0f, x, x * alpha); });
+    case Function::swish:
+      return elementwise(y, rows, [alpha](Vector x) { return x * sigmoid(x * alpha); });
+    case Function::abs:
+      return elementwise(y, rows, [](Vector x) { return select(x < 0.0f, -x, x); });
+  }
+}
+
+void activate(Activation f, float* y, std::size_t rows, std::size_t ldy, std::size_t n) {
+  if (f.function == Function::linear) return;
+  for (std::size_t c = 0; c < n; ++c) activate_column(f, y + c * ldy, rows);
+}
+
+#define CALOGAN_TEXT_OF(name) #name
+#define CALOGAN_TEXT(name) CALOGAN_TEXT_OF(name)
+#define CALOGAN_JOIN_OF(a, b) a##b
+#define CALOGAN_JOIN(a, b) CALOGAN_JOIN_OF(a, b)
+
+}  // namespace
+
+extern const Kernels CALOGAN_JOIN(kernels_, CALOGAN_KERNELS);
+const Kernels CALOGAN_JOIN(kernels_, CALOGAN_KERNELS) = {CALOGAN_TEXT(CALOGAN_KERNELS), dense,
+                                                         activate};
+
+}  // namespace calogan::detail

@@ -1,0 +1,56 @@
+// The few loops in which the time is spent, compiled once per instruction set and chosen at run time.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace calogan::detail {
+
+// lwtnn's activation functions; alpha is used by elu, leakyrelu and swish.
+enum class Function {
+  linear,
+  sigmoid,
+  rectified,
+  softmax,
+  tanh,
+  hard_sigmoid,
+  elu,
+  leakyrelu,
+  swish,
+  abs
+};
+
+struct Activation {
+  Function function = Function::linear;
+  float alpha = 0;
+};
+
+// A dense layer's weights are kept in panels of this many rows (outputs): panel by panel, in a panel
+// input by input, so that the inner loop reads them in order.
+constexpr std::size_t panel_rows = 16;
+
+// Matrices are column-major with a leading dimension; a column is one shower.
+struct Kernels {
+  const char* name;
+
+  // y = W x + bias for n columns. Each element is summed over the inputs in order, whatever n is, so
+  // that a shower does not depend on the batch it is made in.
+  void (*dense)(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
+                const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n);
+
+  // y = f(y), in place, for n columns; softmax is over a column. Within 4e-7 of the exact value,
+  // relative. As in lwtnn, sigmoid is exactly 0 below -30; softmax gives exactly 0 where the exact
+  // value is below e^-50 of the largest. So no denormal numbers arise.
+  void (*activate)(Activation f, float* y, std::size_t rows, std::size_t ldy, std::size_t n);
+};
+
+// The variants that this machine can run, the plainest first, the quickest last.
+const std::vector<const Kernels*>& available_kernels();
+inline const Kernels& best_kernels() { return *available_kernels().back(); }
+
+// Row-major (rows, inputs) weights to panels, and a bias (may be empty) to the same padded length.
+std::vector<float> pack_weights(const std::vector<float>& row_major, std::size_t rows,
+                                std::size_t inputs);
+std::vector<float> pack_bias(const std::vector<float>& bias, std::size_t rows);
+
+}  // namespace calogan::detail

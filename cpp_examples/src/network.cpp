@@ -1,0 +1,569 @@
+#include "network.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "text.hpp"
+
+namespace calogan::detail {
+
+// ---------------------------------------------------------------------------------------------
+// From the graph of the file to steps
+
+class Network::Builder {
+ public:
+  Builder(ModelFile& model, const std::string& source, Network& network)
+      : model_(model), source_(source), network_(network) {}
+
+  void build() {
+    take_nodes();
+    sort();
+    check_sizes();
+    fold();
+    place();
+    emit();
+  }
+
+ private:
+  using LayerPointer = std::shared_ptr<const Layer>;
+
+  struct GraphNode {
+    Node::Type type;
+    std::vector<std::size_t> sources;  // nodes; none for an input
+    std::size_t input = 0;
+    std::size_t layer_number = 0;
+    LayerPointer layer;
+    std::size_t width = 0;
+    std::size_t n_uses = 0;  // by other nodes, and as the output
+    bool needed = false;
+    bool placed = false;
+    View view;
+  };
+
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    detail::fail(source_, ": ", parts...);
+  }
+
+  void take_nodes() {
+    std::vector<LayerPointer> layers;
+    for (Layer& layer : model_.layers) {
+      layers.push_back(std::make_shared<const Layer>(std::move(layer)));
+    }
+    model_.layers.clear();
+    for (const Node& node : model_.nodes) {
+      GraphNode out;
+      out.type = node.type;
+      if (node.type == Node::Type::input) {
+        out.input = node.sources[0];
+        out.width = node.index;
+      } else {
+        out.sources = node.sources;
+      }
+      if (node.type == Node::Type::feed_forward) {
+        out.layer_number = node.index;
+        out.layer = layers[node.index];
+      }
+      nodes_.push_back(std::move(out));
+    }
+  }
+
+  // order_: sources before their users. A depth-first search with its own stack, since a file can
+  // chain more nodes than the thread's stack would bear.
+  void sort() {
+    enum class State { unseen, open, done };
+    std::vector<State> state(nodes_.size(), State::unseen);
+    std::vector<std::pair<std::size_t, std::size_t>> stack;  // node, next of its sources
+    for (std::size_t start = 0; start < nodes_.size(); ++start) {
+      if (state[start] != State::unseen) continue;
+      stack.emplace_back(start, 0);
+      state[start] = State::open;
+      while (!stack.empty()) {
+        const std::size_t node = stack.back().first;
+        if (stack.back().second == nodes_[node].sources.size()) {
+          state[node] = State::done;
+          order_.push_back(node);
+          stack.pop_back();
+          continue;
+        }
+        const std::size_t next = nodes_[node].sources[stack.back().second++];
+        if (state[next] == State::open) fail("nodes[", next, "] is among its own sources: a cycle");
+        if (state[next] == State::unseen) {
+          state[next] = State::open;
+          stack.emplace_back(next, 0);
+        }
+      }
+    }
+  }
+
+  void check_sizes() {
+    for (const std::size_t number : order_) {
+      GraphNode& node = nodes_[number];
+      switch (node.type) {
+        case Node::Type::input:
+          break;
+        case Node::Type::concatenate:
+          for (const std::size_t source : node.sources) node.width += nodes_[source].width;
+          break;
+        case Node::Type::add:
+          node.width = nodes_[node.sources[0]].width;
+          for (const std::size_t source : node.sources) {
+            if (nodes_[source].width != node.width) {
+              fail("nodes[", number, "] adds nodes[", source, "] of ", nodes_[source].width,
+                   " elements to nodes[", node.sources[0], "] of ", node.width);
+            }
+          }
+          break;
+        case Node::Type::feed_forward:
+          node.width = layer_outputs(number, nodes_[node.sources[0]].width);
+          break;
+      }
+      if (node.width == 0) fail("nodes[", number, "] has no elements");
+      if (node.width > max_width) {
+        fail("nodes[", number, "] has ", node.width, " elements, more than ", max_width);
+      }
+    }
+    if (nodes_[model_.output_node].width != model_.labels.size()) {
+      fail("the output has ", model_.labels.size(), " labels, but nodes[", model_.output_node,
+           "] has ", nodes_[model_.output_node].width, " elements");
+    }
+  }
+
+  // The number of rows of a matrix that takes `inputs` values.
+  std::size_t matrix_rows(const Matrix& matrix, std::size_t inputs, const std::string& where) const {
+    const std::size_t rows =
+        matrix.bias.empty() ? matrix.weights.size() / inputs : matrix.bias.size();
+    // Widths and biases are bounded, so the product cannot overflow.
+    if (rows * inputs != matrix.weights.size() || rows == 0) {
+      if (matrix.bias.empty()) {
+        fail(where, ": ", matrix.weights.size(), " weights are not a multiple of its ", inputs,
+             " inputs");
+      }
+      fail(where, ": ", matrix.weights.size(), " weights, expected ", rows, " x ", inputs, " = ",
+           rows * inputs, " (outputs by bias, inputs)");
+    }
+    return rows;
+  }
+
+  std::size_t layer_outputs(std::size_t number, std::size_t inputs) const {
+    const GraphNode& node = nodes_[number];
+    const Layer& layer = *node.layer;
+    const std::string where = text("layers[", node.layer_number, "]");
+    switch (layer.type) {
+      case Layer::Type::dense:
+        if (!layer.matrix.weights.empty()) return matrix_rows(layer.matrix, inputs, where);
+        // lwtnn: no weights means the identity.
+        if (!layer.matrix.bias.empty() && layer.matrix.bias.size() != inputs) {
+          fail(where, ": ", layer.matrix.bias.size(), " biases, expected ", inputs);
+        }
+        return inputs;
+      case Layer::Type::normalization:
+        if (layer.matrix.weights.size() != inputs || layer.matrix.bias.size() != inputs) {
+          fail(where, ": ", layer.matrix.weights.size(), " weights and ", layer.matrix.bias.size(),
+               " biases, expected ", inputs, " of each");
+        }
+        return inputs;
+      case Layer::Type::maxout: {
+        std::size_t rows = 0;
+        for (std::size_t i = 0; i < layer.sublayers.size(); ++i) {
+          const std::string sub = text(where, ".sublayers[", i, "]");
+          const std::size_t sub_rows = matrix_rows(layer.sublayers[i], inputs, sub);
+          if (layer.sublayers[i].bias.empty()) fail(sub, ": no biases, expected ", sub_rows);
+          if (i > 0 && sub_rows != rows) {
+            fail(sub, " has ", sub_rows, " outputs, the sublayers before it have ", rows);
+          }
+          rows = sub_rows;
+        }
+        return rows;
+      }
+      case Layer::Type::highway:
+        for (const auto& [matrix, name] :
+             {std::pair{&layer.matrix, ".components.t"}, {&layer.carry, ".components.carry"}}) {
+          if (matrix->bias.size() != inputs) {
+            fail(where, name, ": ", matrix->bias.size(), " biases, expected ", inputs);
+          }
+          matrix_rows(*matrix, inputs, where + name);
+        }
+        return inputs;
+      case Layer::Type::embedding: {
+        std::size_t width = inputs;
+        for (std::size_t i = 0; i < layer.embeddings.size(); ++i) {
+          if (layer.embeddings[i].index >= width) {
+            fail(where, ".sublayers[", i, "].index is ", layer.embeddings[i].index,
+                 ", but there are ", width, " elements");
+          }
+          width += layer.embeddings[i].outputs - 1;
+        }
+        return width;
+      }
+    }
+    fail(where, ": unknown type");
+  }
+
+  static bool has_weights(const GraphNode& node) {
+    return node.type == Node::Type::feed_forward && node.layer->type == Layer::Type::dense &&
+           !node.layer->matrix.weights.empty();
+  }
+
+  // Marks what the output needs, and merges into a linear dense layer the normalization or bare
+  // activation that alone uses it: W, b become diag(s) W and s (b + shift), the same function.
+  void fold() {
+    nodes_[model_.output_node].needed = true;
+    nodes_[model_.output_node].n_uses = 1;
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) {
+      if (!nodes_[*it].needed) continue;
+      for (const std::size_t source : nodes_[*it].sources) {
+        nodes_[source].needed = true;
+        ++nodes_[source].n_uses;
+      }
+    }
+    for (const std::size_t number : order_) {
+      GraphNode& node = nodes_[number];
+      if (!node.needed || node.type != Node::Type::feed_forward || has_weights(node)) continue;
+      GraphNode& before = nodes_[node.sources[0]];
+      // A layer that other nodes share stays shared, so that a small file cannot ask for much memory.
+      if (!has_weights(before) || before.n_uses != 1 || before.layer.use_count() != 1 ||
+          before.layer->activation.function != Function::linear) {
+        continue;
+      }
+      const bool normalization = node.layer->type == Layer::Type::normalization;
+      if (!normalization && node.layer->type != Layer::Type::dense) continue;
+      Layer merged = *before.layer;
+      const std::size_t rows = before.width;
+      const std::size_t inputs = merged.matrix.weights.size() / rows;
+      merged.matrix.bias.resize(rows, 0.0f);
+      const Matrix& own = node.layer->matrix;
+      for (std::size_t row = 0; row < rows; ++row) {
+        if (!own.bias.empty()) merged.matrix.bias[row] += own.bias[row];
+        if (!normalization) continue;
+        merged.matrix.bias[row] *= own.weights[row];
+        for (std::size_t k = 0; k < inputs; ++k) {
+          merged.matrix.weights[row * inputs + k] *= own.weights[row];
+        }
+      }
+      if (!normalization) merged.activation = node.layer->activation;
+      node.layer = std::make_shared<const Layer>(std::move(merged));
+      node.sources = before.sources;
+      before.needed = false;
+      before.layer.reset();
+    }
+  }
+
+  View new_buffer(std::size_t rows) {
+    View view{network_.floats_per_shower_, rows, 0, rows};
+    network_.floats_per_shower_ += rows;
+    if (network_.floats_per_shower_ > 2 * max_width) {
+      fail("the nodes have more than ", 2 * max_width, " elements together");
+    }
+    return view;
+  }
+
+  // Gives every node its rows in a buffer. Users come before their sources here, so that what goes
+  // into a concatenation can be written in its place there at once.
+  void place() {
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) {
+      GraphNode& node = nodes_[*it];
+      if (!node.needed) continue;
+      if (!node.placed) {
+        node.view = new_buffer(node.width);
+        node.placed = true;
+      }
+      if (node.type != Node::Type::concatenate) continue;
+      std::size_t first = node.view.first;
+      for (const std::size_t source : node.sources) {
+        GraphNode& part = nodes_[source];
+        if (!part.placed) {
+          part.view = {node.view.offset, node.view.stride, first, part.width};
+          part.placed = true;
+        }
+        first += part.width;
+      }
+    }
+    for (const InputNode& input : model_.inputs) {
+      network_.inputs_.push_back(new_buffer(input.variables.size()));
+    }
+    network_.output_ = nodes_[model_.output_node].view;
+  }
+
+  static bool same(const View& a, const View& b) {
+    return a.offset == b.offset && a.first == b.first;
+  }
+
+  void emit() {
+    for (const std::size_t number : order_) {
+      const GraphNode& node = nodes_[number];
+      if (!node.needed) continue;
+      switch (node.type) {
+        case Node::Type::input:
+          add_step(Step::Type::copy, network_.inputs_[node.input], node.view);
+          break;
+        case Node::Type::concatenate: {
+          View part = node.view;
+          for (const std::size_t source : node.sources) {
+            part.rows = nodes_[source].width;
+            if (!same(part, nodes_[source].view)) {
+              add_step(Step::Type::copy, nodes_[source].view, part);
+            }
+            part.first += part.rows;
+          }
+          break;
+        }
+        case Node::Type::add:
+          for (std::size_t i = 0; i < node.sources.size(); ++i) {
+            add_step(i == 0 ? Step::Type::copy : Step::Type::add, nodes_[node.sources[i]].view,
+                     node.view);
+          }
+          break;
+        case Node::Type::feed_forward:
+          emit_layer(node);
+          break;
+      }
+    }
+  }
+
+  Step& add_step(Step::Type type, const View& in, const View& out) {
+    Step step;
+    step.type = type;
+    step.in = in;
+    step.out = out;
+    network_.steps_.push_back(std::move(step));
+    return network_.steps_.back();
+  }
+
+  static bool all_zero(const std::vector<float>& values) {
+    return std::all_of(values.begin(), values.end(), [](float v) { return v == 0.0f; });
+  }
+
+  static bool maps_zero_to_zero(Function f) {
+    return f != Function::sigmoid && f != Function::hard_sigmoid && f != Function::softmax;
+  }
+
+  // Nodes that share a layer share its packed weights.
+  std::shared_ptr<const std::vector<PackedMatrix>> packed(const LayerPointer& layer,
+                                                          std::vector<const Matrix*> matrices,
+                                                          std::size_t inputs) {
+    auto& entry = packed_[layer];
+    if (!entry) {
+      std::vector<PackedMatrix> out;
+      for (const Matrix* matrix : matrices) {
+        const std::size_t rows = matrix->weights.size() / inputs;
+        out.push_back({pack_weights(matrix->weights, rows, inputs), pack_bias(matrix->bias, rows),
+                       rows, inputs});
+      }
+      entry = std::make_shared<const std::vector<PackedMatrix>>(std::move(out));
+    }
+    return entry;
+  }
+
+  void emit_layer(const GraphNode& node) {
+    const Layer& layer = *node.layer;
+    const View& in = nodes_[node.sources[0]].view;
+    switch (layer.type) {
+      case Layer::Type::dense:
+        if (layer.matrix.weights.empty()) {
+          Step& step = add_step(Step::Type::affine, in, node.view);
+          step.shift = layer.matrix.bias;
+          step.activation = layer.activation;
+        } else {
+          Step& step = add_step(Step::Type::dense, in, node.view);
+          step.matrices = packed(node.layer, {&layer.matrix}, in.rows);
+          step.activation = layer.activation;
+        }
+        break;
+      case Layer::Type::normalization: {
+        Step& step = add_step(Step::Type::affine, in, node.view);
+        step.scale = layer.matrix.weights;
+        step.shift = layer.matrix.bias;
+        for (std::size_t i = 0; i < step.shift.size(); ++i) step.shift[i] *= step.scale[i];
+        break;
+      }
+      case Layer::Type::maxout: {
+        std::vector<const Matrix*> matrices;
+        for (const Matrix& matrix : layer.sublayers) matrices.push_back(&matrix);
+        Step& step = add_step(Step::Type::maxout, in, node.view);
+        step.matrices = packed(node.layer, std::move(matrices), in.rows);
+        step.scratch = new_buffer(node.view.rows);
+        break;
+      }
+      case Layer::Type::highway:
+        emit_highway(node, in);
+        break;
+      case Layer::Type::embedding:
+        add_step(Step::Type::embedding, in, node.view).embeddings = layer.embeddings;
+        break;
+    }
+  }
+
+  // lwtnn: c t + (1 - c) x with c = sigmoid(carry x), t = act(T x). With T = 0 (and act(0) = 0) the
+  // first term vanishes; if moreover every row of carry is the same and looks at one element, the
+  // layer is a gate: all of x times one sigmoid.
+  void emit_highway(const GraphNode& node, const View& in) {
+    const Layer& layer = *node.layer;
+    const bool no_transform = all_zero(layer.matrix.weights) && all_zero(layer.matrix.bias) &&
+                              maps_zero_to_zero(layer.activation.function);
+    const std::size_t n = in.rows;
+    if (no_transform) {
+      const float* first_row = layer.carry.weights.data();
+      const auto is_zero = [](float v) { return v == 0.0f; };
+      const auto row = static_cast<std::size_t>(
+          std::find_if_not(first_row, first_row + n, is_zero) - first_row);
+      bool gate = row < n && std::all_of(first_row + row + 1, first_row + n, is_zero);
+      for (std::size_t i = 1; gate && i < n; ++i) {
+        gate = std::equal(first_row, first_row + n, first_row + i * n) &&
+               layer.carry.bias[i] == layer.carry.bias[0];
+      }
+      if (gate) {
+        Step& step = add_step(Step::Type::gate, in, node.view);
+        step.gate_row = row;
+        step.gate_weight = first_row[row];
+        step.gate_bias = layer.carry.bias[0];
+        return;
+      }
+    }
+    Step& step = add_step(Step::Type::highway, in, node.view);
+    step.activation = layer.activation;
+    std::vector<const Matrix*> matrices = {&layer.carry};
+    if (!no_transform) matrices.push_back(&layer.matrix);
+    step.matrices = packed(node.layer, std::move(matrices), n);
+    step.scratch = new_buffer(n);
+  }
+
+  ModelFile& model_;
+  const std::string& source_;
+  Network& network_;
+  std::vector<GraphNode> nodes_;
+  std::vector<std::size_t> order_;
+  std::map<LayerPointer, std::shared_ptr<const std::vector<PackedMatrix>>> packed_;
+};
+
+Network::Network(ModelFile& model, const std::string& source, const Kernels& kernels)
+    : kernels_(&kernels) {
+  Builder(model, source, *this).build();
+  // Activations of a block should stay in the second-level cache beside the panel of weights in use.
+  constexpr std::size_t cache_floats = (std::size_t{1} << 20) / sizeof(float);
+  constexpr std::size_t tile = 24;  // a multiple of every kernel's number of columns
+  block_ = std::clamp(cache_floats / floats_per_shower_ / tile * tile, tile, 8 * tile);
+  if (floats_per_shower_ > max_width / tile) block_ = 1;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Running
+
+Network::Columns Network::input(std::size_t number, float* workspace) const {
+  return {at(inputs_[number], workspace), inputs_[number].stride};
+}
+
+Network::Columns Network::run(float* workspace, std::size_t n) const {
+  for (const Step& step : steps_) run(step, workspace, n);
+  return {at(output_, workspace), output_.stride};
+}
+
+void Network::multiply(const PackedMatrix& matrix, const View& in, const View& out,
+                       float* workspace, std::size_t n) const {
+  kernels_->dense(matrix.panels.data(), matrix.bias.data(), matrix.rows, matrix.inputs,
+                  at(in, workspace), in.stride, at(out, workspace), out.stride, n);
+}
+
+void Network::run(const Step& step, float* workspace, std::size_t n) const {
+  const float* in = at(step.in, workspace);
+  float* out = at(step.out, workspace);
+  const std::size_t rows = step.out.rows;
+  const auto each_column = [&](auto f) {
+    for (std::size_t c = 0; c < n; ++c) f(in + c * step.in.stride, out + c * step.out.stride);
+  };
+  const auto activate = [&](const View& view) {
+    kernels_->activate(step.activation, at(view, workspace), view.rows, view.stride, n);
+  };
+
+  switch (step.type) {
+    case Step::Type::copy:
+      each_column([rows](const float* x, float* y) { std::copy(x, x + rows, y); });
+      break;
+    case Step::Type::add:
+      each_column([rows](const float* x, float* y) {
+        for (std::size_t i = 0; i < rows; ++i) y[i] += x[i];
+      });
+      break;
+    case Step::Type::affine:
+      each_column([&](const float* x, float* y) {
+        if (!step.scale.empty()) {
+          for (std::size_t i = 0; i < rows; ++i) y[i] = x[i] * step.scale[i] + step.shift[i];
+        } else if (!step.shift.empty()) {
+          for (std::size_t i = 0; i < rows; ++i) y[i] = x[i] + step.shift[i];
+        } else {
+          std::copy(x, x + rows, y);
+        }
+      });
+      activate(step.out);
+      break;
+    case Step::Type::dense:
+      multiply(step.matrices->front(), step.in, step.out, workspace, n);
+      activate(step.out);
+      break;
+    case Step::Type::maxout:
+      multiply(step.matrices->front(), step.in, step.out, workspace, n);
+      for (std::size_t m = 1; m < step.matrices->size(); ++m) {
+        multiply((*step.matrices)[m], step.in, step.scratch, workspace, n);
+        const float* other = at(step.scratch, workspace);
+        for (std::size_t c = 0; c < n; ++c) {
+          const float* x = other + c * step.scratch.stride;
+          float* y = out + c * step.out.stride;
+          for (std::size_t i = 0; i < rows; ++i) y[i] = std::max(y[i], x[i]);
+        }
+      }
+      break;
+    case Step::Type::highway: {
+      const bool transform = step.matrices->size() > 1;
+      if (transform) {
+        multiply((*step.matrices)[1], step.in, step.out, workspace, n);
+        activate(step.out);
+      }
+      multiply((*step.matrices)[0], step.in, step.scratch, workspace, n);
+      float* carry = at(step.scratch, workspace);
+      kernels_->activate({Function::sigmoid, 0}, carry, rows, step.scratch.stride, n);
+      for (std::size_t c = 0; c < n; ++c) {
+        const float* gate = carry + c * step.scratch.stride;
+        const float* x = in + c * step.in.stride;
+        float* y = out + c * step.out.stride;
+        for (std::size_t i = 0; i < rows; ++i) {
+          y[i] = (transform ? gate[i] * y[i] : 0.0f) + (1.0f - gate[i]) * x[i];
+        }
+      }
+      break;
+    }
+    case Step::Type::gate:
+      each_column([&](const float* x, float* y) {
+        // 1 - sigmoid(z) = sigmoid(-z), and the latter keeps its digits when small.
+        float factor = -(step.gate_weight * x[step.gate_row] + step.gate_bias);
+        kernels_->activate({Function::sigmoid, 0}, &factor, 1, 1, 1);
+        for (std::size_t i = 0; i < rows; ++i) y[i] = factor * x[i];
+      });
+      break;
+    case Step::Type::embedding:
+      each_column([&](const float* x, float* y) {
+        std::copy(x, x + step.in.rows, y);
+        std::size_t width = step.in.rows;
+        for (const Embedding& embedding : step.embeddings) {
+          const std::size_t categories = embedding.weights.size() / embedding.outputs;
+          const float value = y[embedding.index];
+          if (!(value >= 0 && value < static_cast<float>(categories)) ||
+              value != static_cast<float>(static_cast<std::size_t>(value))) {
+            fail("embedding: the category is ", value, ", expected a whole number below ",
+                 categories);
+          }
+          const auto category = static_cast<std::size_t>(value);
+          std::copy_backward(y + embedding.index + 1, y + width,
+                             y + width + embedding.outputs - 1);
+          width += embedding.outputs - 1;
+          for (std::size_t i = 0; i < embedding.outputs; ++i) {
+            y[embedding.index + i] = embedding.weights[i * categories + category];
+          }
+        }
+      });
+      break;
+  }
+}
+
+}  // namespace calogan::detail
