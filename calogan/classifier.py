@@ -1,0 +1,269 @@
+"""Classifiers that try to tell generated showers from the reference.
+
+The area under a classifier's ROC curve is the strictest single number for a generator: 0.5 if
+the samples cannot be told apart (Krause and Shih, arXiv:2106.05285; CaloChallenge,
+arXiv:2410.21611).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan import metrics
+from calogan.dataset import Showers
+from calogan.features import moment_matrix, shape_features
+from calogan.metrics import Value
+
+N_PARTS = 5
+"""Showers are cut into five parts: three train, one validates, one tests, in rotation."""
+ENERGY_FLOOR = 1e-3
+"""MeV; stands for no energy where a logarithm is taken."""
+
+Rotation = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+Train = Callable[
+    [
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        int,
+    ],
+    NDArray[np.float64],
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Width, learning and stopping of the network; three hidden layers, LeakyReLU, Adam."""
+
+    width: int
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    patience: int
+    """Epochs without a better validation accuracy after which training stops."""
+
+
+FULL = NetworkSettings(width=2048, learning_rate=2e-4, batch_size=1000, epochs=50, patience=50)
+"""As in the CaloChallenge."""
+QUICK = NetworkSettings(width=256, learning_rate=1e-3, batch_size=250, epochs=20, patience=5)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierResult:
+    """How well one classifier tells the samples apart."""
+
+    name: str
+    """network_features, network_voxels, trees_features or trees_voxels."""
+    label: str
+    auc: Value
+    """Mean over trainings; DeLong error of the test parts and spread over trainings combined."""
+    trainings: tuple[Value, ...]
+    """AUC of each training on its own test part, not reflected about 0.5, DeLong error."""
+    roc: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Fraction of generated and of reference test showers above the cut; first training."""
+    floor: Value | None = None
+    """The same classifier between two halves of the reference."""
+
+
+# ------------------------------------------------------------------------------- what they are fed
+
+
+def _condition_columns(showers: Showers) -> list[NDArray[np.float32]]:
+    """log10 of the incident energy, and the other conditions as they are."""
+    return [
+        np.log10(values) if name == "energy" else values
+        for name, values in showers.conditions.items()
+    ]
+
+
+def high_level_features(showers: Showers) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """The CaloChallenge's high-level features, (n, n_features), and their names.
+
+    log10 of the incident energy, other conditions, log10 of the visible energy and of each layer's,
+    centres and widths in x, y and r over 100 mm, and sparsity, per layer. Voxels count as they
+    are: apply the readout threshold before.
+    """
+    geometry = showers.geometry
+    found = shape_features(showers.energies, moment_matrix(geometry), geometry.n_layers, np)
+    columns = _condition_columns(showers)
+    names = [f"log10_{n}" if n == "energy" else n for n in showers.conditions]
+    total = showers.energies.sum(axis=1)
+    columns.append(np.log10(np.maximum(total, ENERGY_FLOOR)))
+    names.append("log10_visible_energy")
+    for key in ("layer_energy", *(f"{a}_{b}" for a in ("centre", "width") for b in "xyr")):
+        values = found[key]
+        if key == "layer_energy":
+            values, key = np.log10(np.maximum(values, ENERGY_FLOOR)), "log10_layer_energy"
+        columns.extend(values.T)
+        names.extend(f"{key}[{layer.name}]" for layer in geometry.layers)
+    for part, layer in zip(geometry.slices, geometry.layers, strict=True):
+        columns.append(1 - (showers.energies[:, part] > 0).mean(axis=1))
+        names.append(f"sparsity[{layer.name}]")
+    return np.stack(columns, axis=1).astype(np.float32), tuple(names)
+
+
+def voxel_features(showers: Showers) -> NDArray[np.float32]:
+    """Conditions (log10 of the energy) and voxels / incident energy, as in the CaloChallenge."""
+    scaled = showers.energies / (1000 * showers.incident_energy[:, None])
+    return np.column_stack([*_condition_columns(showers), scaled]).astype(np.float32)
+
+
+def log_voxel_features(showers: Showers) -> NDArray[np.float32]:
+    """Conditions (log10 of the energy) and log10 of the voxels, no energy set to `ENERGY_FLOOR`."""
+    logs = np.log10(np.maximum(showers.energies, np.float32(ENERGY_FLOOR)))
+    return np.column_stack([*_condition_columns(showers), logs]).astype(np.float32)
+
+
+# ---------------------------------------------------------------------------- training and testing
+
+
+def rotations(n: int, count: int, seed: int) -> list[Rotation]:
+    """Train, validation and test positions (60, 20, 20 %) of n pairs for up to five trainings.
+
+    The test parts of different trainings are disjoint. A generated shower goes where the reference
+    shower of the same conditions goes: a network that learns conditions by heart would else
+    take the test shower for its partner's class, and the AUC of equal samples would fall below
+    0.5.
+    """
+    parts = np.array_split(np.random.default_rng(seed).permutation(n), N_PARTS)
+    found = []
+    for k in range(count):
+        turned = [parts[(k + i) % N_PARTS] for i in range(N_PARTS)]
+        found.append((np.concatenate(turned[2:]), turned[1], turned[0]))
+    return found
+
+
+def classify(
+    name: str,
+    label: str,
+    reference: NDArray[np.float32],
+    generated: NDArray[np.float32],
+    train: Train,
+    trainings: int,
+    seed: int,
+    floor: Value | None = None,
+) -> ClassifierResult:
+    """Train a classifier `trainings` times and test each on showers it has not seen.
+
+    Parameters
+    ----------
+    reference, generated : inputs (n, k), paired by row
+    train : `train(x, y, x_validation, y_validation, x_test, seed)` gives the test scores;
+        `train_network` or `train_trees`
+    trainings : up to five, each with another fifth of the showers as test part
+    """
+    areas, curves = [], []
+    for k, parts in enumerate(rotations(len(reference), trainings, seed)):
+        (x, y), (x_val, y_val), (x_test, y_test) = (
+            (
+                np.concatenate([reference[part], generated[part]]),
+                np.repeat(np.array([1, 0], np.float32), len(part)),
+            )
+            for part in parts
+        )
+        scores = train(x, y, x_val, y_val, x_test, seed + k)
+        areas.append(metrics.auc(scores[y_test == 1], scores[y_test == 0]))
+        curves.append(metrics.roc_curve(scores[y_test == 1], scores[y_test == 0]))
+    return ClassifierResult(
+        name, label, metrics.combine_aucs(areas), tuple(areas), curves[0], floor
+    )
+
+
+def train_trees(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    x_validation: NDArray[np.float32],
+    y_validation: NDArray[np.float32],
+    x_test: NDArray[np.float32],
+    seed: int,
+) -> NDArray[np.float64]:
+    """Scores (n_test,) of gradient-boosted trees (scikit-learn's histogram boosting).
+
+    Validation showers join the training; trees are added until a fifth of both, set apart inside
+    scikit-learn, stops gaining.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    model = HistGradientBoostingClassifier(
+        max_iter=500,
+        learning_rate=0.1,
+        max_leaf_nodes=15,
+        early_stopping=True,
+        validation_fraction=0.2,
+        n_iter_no_change=15,
+        random_state=seed,
+    )
+    # Threads that wait for each other on a busy machine cost ten times what they gain here.
+    with threadpool_limits(limits=1):
+        model.fit(np.concatenate([x, x_validation]), np.concatenate([y, y_validation]))
+        return np.asarray(model.decision_function(x_test), np.float64)
+
+
+def train_network(settings: NetworkSettings) -> Train:
+    """A trainer of the CaloChallenge's network: three hidden layers, LeakyReLU, Adam.
+
+    Inputs are standardised with the training part's mean and deviation; the weights of the epoch
+    with the best validation accuracy are kept. The same seed gives the same network on the
+    same machine.
+    """
+
+    def train(
+        x: NDArray[np.float32],
+        y: NDArray[np.float32],
+        x_validation: NDArray[np.float32],
+        y_validation: NDArray[np.float32],
+        x_test: NDArray[np.float32],
+        seed: int,
+    ) -> NDArray[np.float64]:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import keras
+
+        centre, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+        spread = np.where(spread > 0, spread, 1.0)
+        x, x_validation, x_test = (
+            ((part - centre) / spread).astype(np.float32) for part in (x, x_validation, x_test)
+        )
+        hidden = [
+            keras.layers.Dense(
+                settings.width,
+                activation=keras.layers.LeakyReLU(negative_slope=0.01),
+                kernel_initializer=keras.initializers.HeUniform(seed=seed + 1000 * i),
+            )
+            for i in range(3)
+        ]
+        last = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
+        model = keras.Sequential([keras.Input(x.shape[1:]), *hidden, last])
+        model.compile(
+            optimizer=keras.optimizers.Adam(settings.learning_rate),
+            loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        )
+        rng = np.random.default_rng(seed)
+        best, best_weights, waited = -1.0, model.get_weights(), 0
+        # Whole batches only: one compiled shape, and no step that hangs on a handful of showers.
+        batch = min(settings.batch_size, len(x))
+        for _ in range(settings.epochs):
+            order = rng.permutation(len(x))
+            for start in range(0, len(x) - batch + 1, batch):
+                rows = order[start : start + batch]
+                model.train_on_batch(x[rows], y[rows, None])
+            scores = model.predict(x_validation, batch_size=4096, verbose=0).ravel()
+            accuracy = float(((scores > 0) == (y_validation > 0.5)).mean())
+            if accuracy > best:
+                best, best_weights, waited = accuracy, model.get_weights(), 0
+            else:
+                waited += 1
+                if waited >= settings.patience:
+                    break
+        model.set_weights(best_weights)
+        scores = model.predict(x_test, batch_size=4096, verbose=0)
+        return np.asarray(scores, np.float64).ravel()
+
+    return train

@@ -1,0 +1,298 @@
+"""What an evaluation found: frozen results, the summary's verdicts, and their form in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.classifier import ClassifierResult
+from calogan.geometry import Geometry
+from calogan.metrics import Floats, Value
+from calogan.observables import GROUPS
+
+METRICS_FORMAT = 1
+"""Version of metrics.json."""
+
+Histogram: TypeAlias = "hist.Hist[Any]"
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionBins:
+    """Response and resolution in bins of one condition; every tuple has one entry per bin."""
+
+    name: str
+    unit: str
+    scale: Literal["log", "linear"]
+    edges: Floats
+    counts: NDArray[np.int64]
+    response: tuple[tuple[Value, ...], tuple[Value, ...]]
+    """Mean of visible / incident energy: reference, generated."""
+    response_ratio: tuple[Value, ...]
+    """Generated over reference, from showers paired by their conditions."""
+    resolution: tuple[tuple[Value, ...], tuple[Value, ...]]
+    resolution_ratio: tuple[Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One observable's histograms and their separation power."""
+
+    name: str
+    group: str
+    label: str
+    layer: int | None
+    log: bool
+    """Whether the bins are logarithmic."""
+    reference: Histogram
+    """Entries per shower and bin, flow bins kept, with variances over showers."""
+    generated: Histogram
+    undefined: tuple[float, float]
+    """Fraction of showers without a value (a layer without energy): reference, generated."""
+    means: tuple[Value, Value]
+    difference: Value
+    """Mean of generated - reference over pairs in which both are defined."""
+    separation: Value
+    floor: Value
+    """Separation power that a perfect generator would show."""
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Mean energy over incident energy along an axis; arrays (n_bins,) with standard errors."""
+
+    name: str
+    label: str
+    edges: Floats
+    ticks: tuple[str, ...] | None
+    """Names of the bins, for an axis without lengths."""
+    reference: tuple[Floats, Floats]
+    generated: tuple[Floats, Floats]
+    ratio: tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Correlations:
+    """Correlation of the layers' energy fractions, (n_layers, n_layers)."""
+
+    reference: Floats
+    generated: Floats
+    uncertainty: Floats
+    """Of generated - reference."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Average shower and a few single ones: energies in MeV."""
+
+    reference: tuple[Floats, Floats]
+    """Mean of every voxel and its standard error, (n_voxels,)."""
+    generated: tuple[Floats, Floats]
+    events: tuple[tuple[str, NDArray[np.float32], NDArray[np.float32]], ...]
+    """Conditions in words, a reference and a generated shower made at them, (n_voxels,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A line of the summary: one number against what a perfect generator would show."""
+
+    name: str
+    where: str
+    """The bin or observable that is worst."""
+    found: Value
+    expected: Value
+    """The floor: 1 for a ratio, else the reference against itself."""
+    tolerance: float
+    """Distance from the floor up to which a significant difference still counts as close."""
+
+    @property
+    def distance(self) -> float:
+        return self.found.value - self.expected.value
+
+    @property
+    def deviations(self) -> float:
+        """Distance from the floor in standard deviations."""
+        error = np.hypot(self.found.uncertainty, self.expected.uncertainty)
+        if error > 0:
+            return float(self.distance / error)
+        return 0.0 if self.distance == 0 else float(np.copysign(np.inf, self.distance))
+
+    @property
+    def level(self) -> Literal["equal", "close", "off"]:
+        """equal: within three standard deviations of the floor; close: within the tolerance."""
+        distance = self.distance if self.expected.value < 1 else abs(self.distance)
+        deviations = self.deviations if self.expected.value < 1 else abs(self.deviations)
+        if not np.isfinite(distance):
+            return "off"
+        if deviations <= 3:
+            return "equal"
+        return "close" if distance <= self.tolerance else "off"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Everything that was measured; `to_dict` is what metrics.json holds."""
+
+    settings: Mapping[str, Any]
+    geometry: Geometry
+    response: tuple[Value, Value]
+    """Mean of visible / incident energy: reference, generated."""
+    response_ratio: Value
+    conditions: tuple[ConditionBins, ...]
+    comparisons: tuple[Comparison, ...]
+    profiles: tuple[Profile, ...]
+    correlations: Correlations
+    pictures: Pictures
+    classifiers: tuple[ClassifierResult, ...]
+
+    @property
+    def summary(self) -> tuple[Verdict, ...]:
+        """The lines of the summary, worst bin or observable of each kind."""
+        one = Value(1.0, 0.0)
+        lines = [Verdict("Mean response", "all showers", self.response_ratio, one, 0.005)]
+        for bins in self.conditions:
+            ratios = [("Response", bins.response_ratio, 0.005)]
+            if bins.name == "energy":
+                ratios.append(("Resolution", bins.resolution_ratio, 0.1))
+            for what, values, tolerance in ratios:
+                lines.append(
+                    _worst(
+                        Verdict(f"{what} against {bins.name}", span, value, one, tolerance)
+                        for span, value in zip(_spans(bins), values, strict=True)
+                    )
+                )
+        for group, title in GROUPS.items():
+            lines.append(
+                _worst(
+                    Verdict(title, c.label, c.separation, c.floor, 0.01)
+                    for c in self.comparisons
+                    if c.group == group
+                )
+            )
+        for result in self.classifiers:
+            floor = result.floor or Value(0.5, 0.0)
+            lines.append(Verdict("Classifier AUC", result.label, result.auc, floor, 0.2))
+        return tuple(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types for JSON; a number is `{"value", "uncertainty"}`, None where unknown."""
+        return {
+            "calogan_metrics": METRICS_FORMAT,
+            "settings": dict(self.settings),
+            "summary": [
+                {
+                    "name": v.name,
+                    "where": v.where,
+                    "found": v.found.to_dict(),
+                    "floor": v.expected.to_dict(),
+                    "level": v.level,
+                }
+                for v in self.summary
+            ],
+            "response": {
+                "reference": self.response[0].to_dict(),
+                "generated": self.response[1].to_dict(),
+                "ratio": self.response_ratio.to_dict(),
+            },
+            "conditions": {bins.name: _bins_dict(bins) for bins in self.conditions},
+            "observables": {c.name: _comparison_dict(c) for c in self.comparisons},
+            "profiles": {
+                p.name: {
+                    "edges": p.edges.tolist(),
+                    "reference": _arrays(*p.reference),
+                    "generated": _arrays(*p.generated),
+                    "ratio": _arrays(*p.ratio),
+                }
+                for p in self.profiles
+            },
+            "layer_correlations": {
+                "reference": self.correlations.reference.tolist(),
+                "generated": self.correlations.generated.tolist(),
+                "difference": _arrays(
+                    self.correlations.generated - self.correlations.reference,
+                    self.correlations.uncertainty,
+                ),
+            },
+            "average_shower": {
+                "unit": "MeV",
+                "reference": _arrays(*self.pictures.reference),
+                "generated": _arrays(*self.pictures.generated),
+            },
+            "classifiers": {
+                r.name: {
+                    "auc": r.auc.to_dict(),
+                    "floor": None if r.floor is None else r.floor.to_dict(),
+                    "trainings": [t.to_dict() for t in r.trainings],
+                }
+                for r in self.classifiers
+            },
+        }
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    rank = {"equal": 0, "close": 1, "off": 2}
+    return max(verdicts, key=lambda v: (rank[v.level], np.nan_to_num(abs(v.deviations))))
+
+
+def _spans(bins: ConditionBins) -> list[str]:
+    return [
+        f"{a:.3g} to {b:.3g} {bins.unit}".rstrip()
+        for a, b in zip(bins.edges, bins.edges[1:], strict=False)
+    ]
+
+
+def _number(x: Any) -> float | None:
+    return float(x) if np.isfinite(x) else None
+
+
+def _arrays(values: Floats, errors: Floats) -> dict[str, Any]:
+    nested = values.ndim > 1
+    return {
+        name: x.tolist() if nested else [_number(v) for v in x]
+        for name, x in (("value", values), ("uncertainty", errors))
+    }
+
+
+def _bins_dict(bins: ConditionBins) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "unit": bins.unit,
+        "edges": bins.edges.tolist(),
+        "counts": bins.counts.tolist(),
+    }
+    for name in ("response", "resolution"):
+        reference, generated = getattr(bins, name)
+        found[name] = {
+            "reference": [v.to_dict() for v in reference],
+            "generated": [v.to_dict() for v in generated],
+            "ratio": [v.to_dict() for v in getattr(bins, f"{name}_ratio")],
+        }
+    return found
+
+
+def _comparison_dict(c: Comparison) -> dict[str, Any]:
+    def entries(h: Histogram) -> dict[str, Any]:
+        view: Any = h.view(flow=True)
+        return _arrays(np.asarray(view.value), np.sqrt(view.variance))
+
+    return {
+        "group": c.group,
+        "label": c.label,
+        "mean": {
+            "reference": c.means[0].to_dict(),
+            "generated": c.means[1].to_dict(),
+            "difference": c.difference.to_dict(),
+        },
+        "undefined": {"reference": c.undefined[0], "generated": c.undefined[1]},
+        "separation_power": c.separation.to_dict(),
+        "separation_power_floor": c.floor.to_dict(),
+        "edges": c.reference.axes[0].edges.tolist(),
+        "entries_per_shower": {
+            "note": "first and last entry: underflow and overflow",
+            "reference": entries(c.reference),
+            "generated": entries(c.generated),
+        },
+    }
