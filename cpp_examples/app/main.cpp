@@ -1,0 +1,312 @@
+// calogan-generate: showers from a model file to CSV or HDF5.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <thread>
+
+#include "options.hpp"
+#include "output.hpp"
+#include "random.hpp"
+#include "text.hpp"
+
+namespace calogan::app {
+namespace {
+
+using detail::fail;
+using detail::text;
+using Clock = std::chrono::steady_clock;
+
+volatile std::sig_atomic_t interrupted = 0;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string range_of(const Condition& condition) {
+  return text(condition.low, "..", condition.high, condition.unit.empty() ? "" : " ",
+              condition.unit);
+}
+
+void describe(const Generator& generator) {
+  std::cout << generator.name() << '\n';
+  for (const Condition& condition : generator.conditions()) {
+    std::cout << text("  --", condition.name, "  ", range_of(condition),
+                      condition.logarithmic ? ", log scale" : "", "\n");
+  }
+  std::vector<std::size_t> cells(generator.layers().size());
+  for (const Cell& cell : generator.cells()) ++cells[cell.layer];
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    std::cout << text("  layer ", i, ", ", generator.layers()[i], ": ", cells[i], " cells\n");
+  }
+  std::cout << text("  ", generator.n_voxels(), " cells, ", generator.latent_size(),
+                    " random numbers a shower, readout threshold ", generator.readout_threshold(),
+                    " MeV\n  self-test: ", generator.n_self_tests(),
+                    " cases, largest deviation ", generator.self_test_deviation(),
+                    " of the tolerance\n");
+}
+
+// Conditions of each shower: from a column of a file, or drawn from a range.
+class Conditions {
+ public:
+  Conditions(const Options& options, const Generator& generator) : seed_(options.seed) {
+    const std::map<std::string, Range> ranges = parse_conditions(options, generator);
+    const auto& wanted = generator.conditions();
+    columns_.resize(wanted.size());
+    if (!options.like.empty()) columns_ = read_conditions(options.like, generator);
+    std::string missing;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      logarithmic_.push_back(wanted[i].logarithmic);
+      if (const auto range = ranges.find(wanted[i].name); range != ranges.end()) {
+        columns_[i].clear();
+        ranges_.push_back(range->second);
+      } else {
+        ranges_.push_back({0, 0});
+        if (columns_[i].empty()) {
+          missing += text(missing.empty() ? "" : ", ", "--", wanted[i].name, " (",
+                          range_of(wanted[i]), ")");
+        }
+      }
+      if (columns_[i].empty()) continue;
+      if (n_ && *n_ != columns_[i].size()) {
+        fail(options.like, ": ", columns_[i].size(), " values of ", wanted[i].name, ", but ", *n_,
+             " of the conditions before it");
+      }
+      n_ = columns_[i].size();
+    }
+    if (!missing.empty()) {
+      throw UsageError(text("the model needs ", missing,
+                            options.like.empty() ? "" : ", which " + options.like + " lacks",
+                            "; give a value or LOW:HIGH"));
+    }
+  }
+
+  // The number of showers, if a file says it.
+  std::optional<std::uint64_t> n() const { return n_; }
+
+  // Writes the conditions of n showers, beginning with the one numbered `first` from 0. They are
+  // rounded to single precision, as stores keep them: --like on what was written gives it again.
+  void fill(std::uint64_t first, std::uint64_t first_event, std::size_t n, double* out) const {
+    for (std::size_t shower = 0; shower < n; ++shower) {
+      for (std::size_t i = 0; i < ranges_.size(); ++i) {
+        *out++ = static_cast<float>(columns_[i].empty() ? draw(i, first_event + first + shower)
+                                                        : columns_[i][first + shower]);
+      }
+    }
+  }
+
+ private:
+  double draw(std::size_t i, std::uint64_t event) const {
+    const auto [low, high] = ranges_[i];
+    if (low == high) return low;
+    const auto words = detail::random_block(seed_, event, detail::Stream::conditions,
+                                            static_cast<std::uint32_t>(i / 4));
+    const double u = detail::open_unit(words[i % 4]);
+    const double value = logarithmic_[i] ? low * std::pow(high / low, u) : low + u * (high - low);
+    return std::clamp(value, low, high);
+  }
+
+  std::uint64_t seed_;
+  std::optional<std::uint64_t> n_;
+  std::vector<std::vector<double>> columns_;
+  std::vector<Range> ranges_;
+  std::vector<bool> logarithmic_;
+};
+
+// What is said of the showers at the end.
+struct Totals {
+  double response = 0;  // sum of visible over incident energy
+  double cells = 0;
+
+  void add(std::size_t n, std::size_t n_conditions, std::size_t n_voxels, const double* conditions,
+           const float* energies) {
+    for (std::size_t shower = 0; shower < n; ++shower) {
+      double sum = 0;
+      std::size_t hit = 0;
+      for (std::size_t i = 0; i < n_voxels; ++i) {
+        sum += static_cast<double>(energies[shower * n_voxels + i]);
+        hit += energies[shower * n_voxels + i] > 0 ? 1 : 0;
+      }
+      response += sum / (conditions[shower * n_conditions] * 1000.0);
+      cells += static_cast<double>(hit);
+    }
+  }
+};
+
+class Progress {
+ public:
+  Progress(std::uint64_t n, bool quiet) : n_(n), shown_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
+
+  void update(std::uint64_t done) {
+    const double elapsed = seconds_since(start_);
+    if (!shown_ || elapsed < next_) return;
+    next_ = elapsed + 0.5;
+    const double rate = static_cast<double>(done) / elapsed;
+    std::fprintf(stderr, "\r%llu of %llu showers, %.0f/s, %.0f s left   ",
+                 static_cast<unsigned long long>(done), static_cast<unsigned long long>(n_), rate,
+                 static_cast<double>(n_ - done) / rate);
+    drawn_ = true;
+  }
+
+  ~Progress() {
+    if (drawn_) std::fputs("\r\033[K", stderr);
+  }
+
+ private:
+  std::uint64_t n_;
+  bool shown_;
+  bool drawn_ = false;
+  double next_ = 1.0;  // short runs show nothing
+  Clock::time_point start_ = Clock::now();
+};
+
+int run(const Options& options) {
+  const Clock::time_point start = Clock::now();
+  Generator generator = Generator::load(options.model);
+  const double loading = seconds_since(start);
+  if (options.threshold) generator.set_readout_threshold(*options.threshold);
+  generator.allow_extrapolation(options.allow_extrapolation);
+
+  const bool asked = options.number || !options.like.empty() || !options.output.empty() ||
+                     !options.conditions.empty();
+  if (!asked) {
+    describe(generator);
+    return 0;
+  }
+  const Conditions conditions(options, generator);
+  if (options.number && conditions.n()) {
+    throw UsageError(text(options.like, " gives the number of showers; leave out --number"));
+  }
+  if (!options.number && !conditions.n()) throw UsageError("how many showers? Give -n N");
+  const std::uint64_t n = conditions.n() ? *conditions.n() : *options.number;
+  if (n == 0) fail(options.like, " holds no showers");
+
+  const std::size_t k = generator.conditions().size();
+  const std::size_t n_voxels = generator.n_voxels();
+  std::vector<float> latents;
+  if (!options.latents.empty()) {
+    latents = read_latents(options.latents, generator.latent_size());
+    if (latents.size() != n * generator.latent_size()) {
+      fail(options.latents, ": latents has ", latents.size() / generator.latent_size(),
+           " rows, expected ", n, ", the number of showers");
+    }
+  }
+
+  // A chunk is what all threads compute before it is written.
+  const std::size_t fitting = (std::size_t{16} << 20) / (n_voxels * sizeof(float));
+  const std::size_t batch =
+      options.batch > 0 ? options.batch : std::clamp<std::size_t>(fitting, 1, 1024);
+  const auto chunk =
+      static_cast<std::size_t>(std::min<std::uint64_t>(n, std::uint64_t{batch} * options.threads));
+  std::vector<double> values(chunk * k);
+  std::vector<float> energies(chunk * n_voxels);
+
+  std::unique_ptr<Output> output;
+  if (!options.output.empty()) {
+    // A condition out of range is known before anything is written, for fixed values and the first.
+    conditions.fill(0, options.first_event, 1, values.data());
+    generator.check_conditions({values.data(), k});
+    output = make_output(options.output, generator,
+                         {options.seed, options.first_event, n, options.model, options.like});
+  }
+
+  const auto generate = [&](std::uint64_t first, std::size_t from, std::size_t to) {
+    for (std::size_t at = from; at < to; at += batch) {
+      const std::size_t count = std::min(batch, to - at);
+      const Span given(values.data() + at * k, count * k);
+      float* const out = energies.data() + at * n_voxels;
+      if (latents.empty()) {
+        generator.generate(count, given, options.seed, options.first_event + first + at, out);
+      } else {
+        generator.generate_from(count, given, latents.data() + (first + at) * generator.latent_size(),
+                                out);
+      }
+    }
+  };
+
+  Totals totals;
+  Progress progress(n, options.quiet);
+  double generating = 0;
+  for (std::uint64_t done = 0; done < n;) {
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, n - done));
+    conditions.fill(done, options.first_event, count, values.data());
+    const Clock::time_point before = Clock::now();
+    const std::size_t share = (count + options.threads - 1) / options.threads;
+    std::vector<std::exception_ptr> errors(options.threads);
+    std::vector<std::thread> workers;
+    const auto work = [&](std::size_t thread) {
+      try {
+        generate(done, std::min(count, thread * share), std::min(count, (thread + 1) * share));
+      } catch (...) {
+        errors[thread] = std::current_exception();
+      }
+    };
+    for (std::size_t thread = 1; thread < options.threads; ++thread) {
+      workers.emplace_back(work, thread);
+    }
+    work(0);
+    for (std::thread& worker : workers) worker.join();
+    for (const std::exception_ptr& error : errors) {
+      if (error) std::rethrow_exception(error);
+    }
+    generating += seconds_since(before);
+    totals.add(count, k, n_voxels, values.data(), energies.data());
+    if (output) output->write(count, values.data(), energies.data());
+    done += count;
+    progress.update(done);
+    if (interrupted != 0) {
+      std::cerr << "calogan-generate: interrupted; nothing written\n";
+      return 130;
+    }
+  }
+  if (output) output->finish();
+
+  const double whole = seconds_since(start);
+  const auto number = static_cast<double>(n);
+  std::cout << text(n, n == 1 ? " shower in " : " showers in ", whole, " s: ", number / whole,
+                    " showers/s; generating alone took ", generating, " s: ", number / generating,
+                    " showers/s (", options.threads, options.threads == 1 ? " thread" : " threads",
+                    "); loading ", loading, " s\n");
+  std::cout << text("mean response ", totals.response / number,
+                    " (visible over incident energy), mean cells ", totals.cells / number);
+  if (generator.readout_threshold() > 0) {
+    std::cout << text(" over ", generator.readout_threshold(), " MeV");
+  }
+  std::cout << '\n';
+  if (output) std::cout << "wrote " << options.output << '\n';
+  return 0;
+}
+
+}  // namespace
+}  // namespace calogan::app
+
+int main(int argc, char** argv) {
+  using namespace calogan::app;
+  try {
+    const Options options = parse_options({argv + 1, argv + argc});
+    if (options.help || argc == 1) {
+      std::cout << help_text;
+      return 0;
+    }
+    if (options.version) {
+      std::cout << "calogan-generate " << calogan::version() << '\n';
+      return 0;
+    }
+    if (options.model.empty()) throw UsageError("no model file; --help tells more");
+    std::signal(SIGINT, [](int) { interrupted = 1; });
+    std::signal(SIGTERM, [](int) { interrupted = 1; });
+    return run(options);
+  } catch (const UsageError& error) {
+    std::cerr << "calogan-generate: " << error.what() << '\n';
+    return 2;
+  } catch (const std::exception& error) {
+    std::cerr << "calogan-generate: " << error.what() << '\n';
+    return 1;
+  }
+}

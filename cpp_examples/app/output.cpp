@@ -1,0 +1,130 @@
+#include "output.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "text.hpp"
+
+namespace calogan::app {
+
+using detail::fail;
+using detail::text;
+
+TemporaryFile::TemporaryFile(const std::string& path)
+    : final_(path), temporary_(text(path, ".tmp-", static_cast<long long>(::getpid()))) {}
+
+TemporaryFile::~TemporaryFile() {
+  if (!committed_) std::remove(temporary_.c_str());
+}
+
+void TemporaryFile::commit() {
+  if (std::rename(temporary_.c_str(), final_.c_str()) != 0) {
+    fail("cannot rename ", temporary_, " to ", final_, ": ", std::strerror(errno));
+  }
+  committed_ = true;
+}
+
+namespace {
+
+// The shortest decimal that gives the number back.
+template <class Number>
+void append_exact(std::string& out, Number value) {
+  char buffer[64];
+  out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
+class Csv : public Output {
+ public:
+  Csv(const std::string& path, const Generator& generator, const RunInfo& info)
+      : n_conditions_(generator.conditions().size()),
+        event_(info.first_event),
+        path_(path),
+        temporary_(path),
+        file_(std::fopen(temporary_.path().c_str(), "wb")) {
+    if (!file_) fail("cannot write ", temporary_.path(), ": ", std::strerror(errno));
+    buffer_ = "event";
+    for (const Condition& condition : generator.conditions()) {
+      buffer_ += ',' + condition.name;
+      if (!condition.unit.empty()) buffer_ += '_' + condition.unit;
+    }
+    buffer_ += ",layer,cell,x_mm,y_mm,z_mm,energy_MeV\n";
+    for (const Cell& cell : generator.cells()) {
+      std::string columns;
+      append_exact(columns, cell.layer);
+      columns += ',';
+      append_exact(columns, cell.index);
+      for (const double coordinate : {cell.x, cell.y, cell.z}) {
+        columns += ',';
+        append_exact(columns, static_cast<float>(coordinate));
+      }
+      cells_.push_back(columns + ',');
+    }
+  }
+
+  void write(std::size_t n, const double* conditions, const float* energies) override {
+    std::string leading;
+    for (std::size_t shower = 0; shower < n; ++shower) {
+      leading.clear();
+      append_exact(leading, event_++);
+      for (std::size_t i = 0; i < n_conditions_; ++i) {
+        leading += ',';
+        append_exact(leading, static_cast<float>(*conditions++));
+      }
+      leading += ',';
+      for (std::size_t cell = 0; cell < cells_.size(); ++cell) {
+        const float energy = *energies++;
+        if (!(energy > 0)) continue;
+        buffer_ += leading;
+        buffer_ += cells_[cell];
+        append_exact(buffer_, energy);
+        buffer_ += '\n';
+      }
+      if (buffer_.size() > (1u << 20)) flush();
+    }
+  }
+
+  void finish() override {
+    flush();
+    if (std::fclose(file_.release()) != 0) fail("cannot write ", path_, ": ", std::strerror(errno));
+    temporary_.commit();
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+
+  void flush() {
+    if (std::fwrite(buffer_.data(), 1, buffer_.size(), file_.get()) != buffer_.size()) {
+      fail("cannot write ", path_, ": ", std::strerror(errno));
+    }
+    buffer_.clear();
+  }
+
+  std::size_t n_conditions_;
+  std::uint64_t event_;
+  std::string path_;
+  TemporaryFile temporary_;
+  std::unique_ptr<std::FILE, Close> file_;
+  std::vector<std::string> cells_;
+  std::string buffer_;
+};
+
+bool ends_with(const std::string& name, std::string_view ending) {
+  return name.size() > ending.size() &&
+         name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+}  // namespace
+
+std::unique_ptr<Output> make_output(const std::string& path, const Generator& generator,
+                                    const RunInfo& info) {
+  if (ends_with(path, ".csv")) return std::make_unique<Csv>(path, generator, info);
+  if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return make_store(path, generator, info);
+  fail("the output is ", path, ", expected a name ending in .csv or .h5");
+}
+
+}  // namespace calogan::app

@@ -1,0 +1,62 @@
+// Where showers go, and the files that they can be taken from.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "calogan/runner.hpp"
+
+namespace calogan::app {
+
+// A file written beside its final place and put there, whole, by commit(); removed otherwise.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& path);
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile();
+
+  const std::string& path() const { return temporary_; }
+  void commit();
+
+ private:
+  std::string final_;
+  std::string temporary_;
+  bool committed_ = false;
+};
+
+struct RunInfo {
+  std::uint64_t seed;
+  std::uint64_t first_event;
+  std::uint64_t n;
+  std::string model_path;
+  std::string like;
+};
+
+class Output {
+ public:
+  virtual ~Output() = default;
+  // conditions (n, k) and energies (n, n_voxels), MeV; showers come in order.
+  virtual void write(std::size_t n, const double* conditions, const float* energies) = 0;
+  virtual void finish() = 0;
+};
+
+// By the ending of `path`: .csv or .h5 (.hdf5). Throws Error for others.
+std::unique_ptr<Output> make_output(const std::string& path, const Generator& generator,
+                                    const RunInfo& info);
+
+// Implemented in store.cpp, or as an error in no_store.cpp when built without HDF5.
+std::unique_ptr<Output> make_store(const std::string& path, const Generator& generator,
+                                   const RunInfo& info);
+
+// One column per condition of the generator; empty for those that the file lacks.
+std::vector<std::vector<double>> read_conditions(const std::string& path,
+                                                 const Generator& generator);
+
+// (n, latent_size)
+std::vector<float> read_latents(const std::string& path, std::size_t latent_size);
+
+}  // namespace calogan::app
