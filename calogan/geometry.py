@@ -6,6 +6,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,7 +113,7 @@ class Geometry:
                 f"geometry '{self.name}': fastest is {self.fastest!r}, expected 'first' or 'last'"
             )
         depths = sorted(layer.z for layer in self.layers if layer.z is not None)
-        for (_, back), (front, _) in zip(depths, depths[1:], strict=False):
+        for (_, back), (front, _) in pairwise(depths):
             if front < back - 1e-9 * max(1.0, abs(back)):
                 raise CaloganError(
                     f"geometry '{self.name}': layers overlap in z, "
@@ -178,7 +179,8 @@ class Geometry:
         """Read the form of `to_dict`.
 
         An axis may also be given as ``x = {low = -240, high = 240, n = 3}`` in place of
-        ``x_edges = [...]``.
+        ``x_edges = [...]``; and ``z = {low = 0, high = 153, n = 45}`` makes 45 layers of the same
+        cells one behind the other, with a number after their name.
         """
         if not isinstance(fields, dict):
             raise CaloganError(f"{where}: expected a table, found {type(fields).__name__}")
@@ -188,7 +190,11 @@ class Geometry:
             raise CaloganError(f"{where}.layers: expected a list of layers, found {layers!r}")
         return Geometry(
             name=str(fields.get("name", "unnamed")),
-            layers=tuple(_layer(layer, f"{where}.layers[{i}]", i) for i, layer in enumerate(layers)),
+            layers=tuple(
+                layer
+                for i, each in enumerate(layers)
+                for layer in _layers(each, f"{where}.layers[{i}]", i)
+            ),
             fastest=fields.get("fastest", "last"),
         )
 
@@ -223,7 +229,7 @@ class Geometry:
         return Geometry.from_dict(inner, where=f"{path}: geometry")
 
     def to_xml(self, particle: str) -> str:
-        """The geometry as CaloChallenge binning XML; cylindrical layers with even alpha bins only."""
+        """The geometry as CaloChallenge XML; cylindrical layers with even alpha bins only."""
         root = ElementTree.Element("Bins")
         bin_ = ElementTree.SubElement(root, "Bin", pid="0", etaMin="0", etaMax="0", name=particle)
         for i, layer in enumerate(self.layers):
@@ -248,7 +254,8 @@ def _only(fields: dict[str, Any], known: set[str], where: str) -> None:
             raise CaloganError(f"{where}: unknown key '{key}', expected one of {sorted(known)}")
 
 
-def _layer(fields: Any, where: str, index: int) -> Layer:
+def _layers(fields: Any, where: str, index: int) -> list[Layer]:
+    """The layer, or layers, of one table."""
     if not isinstance(fields, dict):
         raise CaloganError(f"{where}: expected a table, found {fields!r}")
     system = fields.get("system", "cartesian")
@@ -256,14 +263,22 @@ def _layer(fields: Any, where: str, index: int) -> Layer:
         raise CaloganError(f"{where}.system is {system!r}, expected one of {[*AXES]}")
     axes = AXES[system]
     _only(fields, {"name", "system", "z", *axes, *(f"{a}_edges" for a in axes)}, where)
+    first, second = (_axis(fields, axis, where) for axis in axes)
+    name = str(fields.get("name", f"layer_{index}"))
     z = fields.get("z")
+    if isinstance(z, dict):
+        edges = _axis(fields, "z", where).tolist()
+        return [
+            Layer(f"{name}{i}", system, first, second, (front, back))
+            for i, (front, back) in enumerate(pairwise(edges))
+        ]
     if z is not None and (
         not isinstance(z, list) or len(z) != 2 or not all(isinstance(v, int | float) for v in z)
     ):
-        raise CaloganError(f"{where}.z: expected [front, back] in mm, found {z!r}")
-    first, second = (_axis(fields, axis, where) for axis in axes)
-    name = str(fields.get("name", f"layer_{index}"))
-    return Layer(name, system, first, second, None if z is None else (z[0], z[1]))
+        raise CaloganError(
+            f"{where}.z: expected [front, back] in mm, or {{low, high, n}}, found {z!r}"
+        )
+    return [Layer(name, system, first, second, None if z is None else (z[0], z[1]))]
 
 
 def _axis(fields: dict[str, Any], axis: str, where: str) -> NDArray[np.float64]:
@@ -317,5 +332,7 @@ def _from_xml(root: ElementTree.Element, path: Path, particle: str | None) -> Ge
         if n_alpha < 1:
             raise CaloganError(f"{where}: n_bin_alpha is {n_alpha}, expected 1 or more")
         alpha = np.linspace(0.0, 2 * np.pi, n_alpha + 1)
-        layers.append(Layer(f"layer_{element.get('id')}", "cylindrical", _edges(edges, where), alpha))
+        layers.append(
+            Layer(f"layer_{element.get('id')}", "cylindrical", _edges(edges, where), alpha)
+        )
     return Geometry(path.stem, tuple(layers), fastest="first")
