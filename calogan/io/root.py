@@ -6,6 +6,7 @@ import glob
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,17 +139,13 @@ def _read_file(
                 f", or give a constant with --set {name}=VALUE",
             )
         wanted = list(dict.fromkeys([*columns, *([] if apart else from_branch.values())]))
-        step = _decode(where, lambda: _entries_per_chunk(tree, wanted, chunk_bytes))
+        step = decode(where, lambda: _entries_per_chunk(tree, wanted, chunk_bytes))
         for start, stop, arrays in _arrays(tree, wanted, step, entries, where):
             beside = arrays
             if from_branch and apart:
                 branches = list(dict.fromkeys(from_branch.values()))
-                beside = _decode(
-                    source_where,
-                    lambda first=start, last=stop, names=branches: source.arrays(  # type: ignore[misc]
-                        names, entry_start=first, entry_stop=last, library="ak"
-                    ),
-                )
+                read = partial(source.arrays, entry_start=start, entry_stop=stop, library="ak")
+                beside = decode(source_where, partial(read, branches))
             found = {
                 name: _scalar(beside[branch], branch, source_where, start)
                 for name, branch in from_branch.items()
@@ -179,7 +176,7 @@ def open_root(path: Path) -> Any:
         raise CaloganError(f"cannot read {path}: {error}") from error
     if magic != b"root":
         raise CaloganError(f"{path} is not a ROOT file: it begins with {magic!r}, not b'root'")
-    directory = _decode(
+    directory = decode(
         str(path),
         lambda: uproot.open(path, object_cache=None, array_cache=None, handler=uproot.MemmapSource),
     )
@@ -204,7 +201,7 @@ def tree_names(directory: Any) -> list[str]:
     return [str(k) for k, kind in kinds.items() if kind in ("TTree", "TNtuple", "ROOT::RNTuple")]
 
 
-def _decode(where: str, action: Callable[[], T]) -> T:
+def decode(where: str, action: Callable[[], T]) -> T:
     """Run a call into uproot; whatever its decoders raise becomes one error that says where."""
     try:
         return action()
@@ -233,7 +230,7 @@ def _tree(directory: Any, path: Path, name: str, key: str) -> Any:
                 else "the file has no trees"
             )
         )
-    return _decode(f"tree '{name}' of {path}", lambda: directory[name])
+    return decode(f"tree '{name}' of {path}", lambda: directory[name])
 
 
 def _require(branch: str, known: list[str], where: str, key: str, other: str = "") -> None:
@@ -256,14 +253,14 @@ def _arrays(
 ) -> Iterator[tuple[int, int, Any]]:
     """Arrays of `branches` for successive entries: (start, stop, arrays)."""
     if step >= entries:
-        arrays = _decode(where, lambda: tree.arrays(branches, library="ak"))
+        arrays = decode(where, lambda: tree.arrays(branches, library="ak"))
         yield 0, entries, arrays
         return
     # iterate keeps the basket that straddles two chunks, so none is decompressed twice.
     chunks = tree.iterate(branches, step_size=step, library="ak")
     start = 0
     while start < entries:
-        arrays = _decode(where, lambda: next(chunks))
+        arrays = decode(where, lambda: next(chunks))
         yield start, start + len(arrays), arrays
         start += len(arrays)
 
