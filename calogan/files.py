@@ -30,7 +30,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise CaloganError(f"cannot write {path}: it is a folder, expected a file name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=f".{path.name}", dir=path.parent)
     except OSError as error:
         raise CaloganError(f"cannot write {path}: {error}") from error
     os.close(handle)

@@ -84,9 +84,10 @@ class Generator:
                 "expected one length"
             ) from error
         values = {name: np.broadcast_to(v, shape) for name, v in values.items()}
-        inputs = network_input(self.conditions, values)
         for condition in self.conditions:
-            condition.check(values[condition.name], allow_extrapolation)
+            if condition.name in values:
+                condition.check(values[condition.name], allow_extrapolation)
+        inputs = network_input(self.conditions, values)
         kept = {c.name: values[c.name].astype(np.float32) for c in self.conditions}
         rng = np.random.default_rng(seed)
         energies = np.empty((len(inputs), self.geometry.n_voxels), np.float32)

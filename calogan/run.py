@@ -168,7 +168,7 @@ def train(
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     scores: dict[str, float] = {}
     started, first, saved = time.monotonic(), trainer.update, time.monotonic()
-    with _interruptible() as interrupted, writer:
+    with _interruptible() as interrupted, writer.as_default():
         while trainer.update < card.training.updates:
             step = min(card.training.updates_per_call, card.training.updates - trainer.update)
             losses = trainer.advance(step)
@@ -181,8 +181,9 @@ def train(
             done = trainer.update >= card.training.updates
             rate = (trainer.update - first) / (time.monotonic() - started)
             line: dict[str, float] = {"update": trainer.update, **losses}
+            stopping = interrupted()
             due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
-            if due or done or interrupted():
+            if due or done or stopping:
                 scores = _validate(trainer, validation)
                 line |= scores
                 line["updates_per_second"] = round(rate, 3)
@@ -190,11 +191,11 @@ def train(
                 file.write(json.dumps(line) + "\n")
             for name, value in line.items():
                 tf.summary.scalar(name, value, step=trainer.update)
-            if due or done or interrupted():
+            if due or done or stopping:
                 _save(trainer, manager, run)
                 saved = time.monotonic()
             report(Progress(trainer.update, card.training.updates, rate, losses, scores))
-            if interrupted() and not done:
+            if stopping and not done:
                 raise KeyboardInterrupt
     return run
 

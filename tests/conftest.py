@@ -36,7 +36,8 @@ def make_card(**sections: dict[str, object]) -> Card:
         "data": {"readout_threshold": 0.1, "validation_fraction": 0.1, "mirror": ["x"]},
         "generator": {"latent_size": 4, "hidden": [16, 16], "layer_hidden": [8]},
         "critic": {"hidden": [16, 16], "feature_hidden": [16]},
-        "training": {"updates": 12, "batch_size": 32, "updates_per_call": 4},
+        # Compiling by XLA takes longer than these trainings; one test of the loop does it.
+        "training": {"updates": 12, "batch_size": 32, "updates_per_call": 4, "jit": False},
     }
     for section, keys in sections.items():
         fields[section] = {**fields.get(section, {}), **keys}

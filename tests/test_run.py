@@ -70,7 +70,7 @@ def test_resuming_passes_through_the_same_states(data: Path, tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         train(_card(data), tmp_path / "halves", report=interrupt)
     halves = Run(tmp_path / "halves")
-    assert halves.history()[-1]["update"] < 12
+    assert [line["update"] for line in halves.history()] == [4, 8]
     train(_card(data), halves.path, resume=True)
     assert [line["update"] for line in halves.history()] == [4, 8, 12]
     one, two = _arrays(whole), _arrays(halves)

@@ -31,7 +31,7 @@ def test_updates_do_not_depend_on_how_they_are_grouped(showers: Showers) -> None
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("setting", [{"critic_steps": 3}, {"mixed_precision": True}, {"jit": False}])
+@pytest.mark.parametrize("setting", [{"critic_steps": 3}, {"mixed_precision": True}, {"jit": True}])
 def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) -> None:
     trainer = Trainer(make_card(training=setting), showers)
     losses = trainer.advance(2)
@@ -58,7 +58,7 @@ def test_it_learns_the_response() -> None:
     """After a short training the mean response is within 2 %, from a start 10 % off or more."""
     showers = make_showers(2000, seed=5)
     card = make_card(
-        training={"updates": 400, "batch_size": 64, "learning_rate": 2e-3, "updates_per_call": 100}
+        training={"updates": 400, "batch_size": 64, "learning_rate": 2e-3, "updates_per_call": 100, "jit": True}
     )
     trainer = Trainer(card, showers)
     while trainer.update < 400:
