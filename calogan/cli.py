@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +35,8 @@ err = Console(stderr=True)
 
 def main() -> None:
     """Run the command line; bad input ends in one red line and exit status 2."""
+    # TensorFlow otherwise opens with pages about the GPUs that are not there.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
     except CaloganError as error:
@@ -190,6 +193,220 @@ def inspect(
         typer.echo(found.card)
     else:
         out.print(found)
+
+
+@app.command()
+def card() -> None:
+    """Print the shipped run card, that of the LAr photon sample, as a start for one's own.
+
+    Example:
+
+      calogan card > my.toml
+    """
+    from calogan.config import shipped_card
+
+    typer.echo(shipped_card(), nl=False)
+
+
+@app.command()
+def train(
+    card: Annotated[Path, typer.Argument(help="Run card (TOML); [data] train names the store.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Run directory; without it, runs/NAME by the card's name."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's latest checkpoint.")
+    ] = False,
+) -> None:
+    """Train the generator and critic of a run card; Ctrl-C stops at a checkpoint.
+
+    The run directory then holds the resolved card, the weights of generator and critic, a
+    checkpoint, metrics.jsonl, and TensorBoard's events.
+
+    Examples:
+
+      calogan train data/cards/demo.toml --out build/run
+
+      calogan train data/cards/demo.toml --out build/run --resume
+
+      tensorboard --logdir build/run/tensorboard
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from calogan.config import load_card
+    from calogan.run import Progress, Run
+    from calogan.run import train as run_training
+
+    resolved = load_card(card)
+    run = Run(output or Path("runs") / resolved.name)
+    bar = Bar(
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+        console=err,
+    )
+    task = bar.add_task("", total=resolved.training.updates, state="compiling")
+
+    def report(progress: Progress) -> None:
+        state = (
+            f"{progress.rate:.1f}/s  critic {progress.losses['critic_loss']:.3f}  "
+            f"generator {progress.losses['generator_loss']:.3f}"
+        )
+        if progress.validation:
+            state += f"  response x{progress.validation['validation_response_ratio']:.4f}"
+        bar.update(task, completed=progress.update, state=state)
+
+    try:
+        with bar:
+            run_training(resolved, run.path, resume=resume, report=report)
+    except KeyboardInterrupt:
+        err.print(
+            f"stopped at update {run.history()[-1]['update']:.0f}; go on with: "
+            f"calogan train {card} --out {run.path} --resume",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
+    last = run.history()[-1]
+    out.print(
+        f"trained {last['update']:.0f} updates into {run.path}; on validation showers, generated "
+        f"over real: response {last['validation_response_ratio']:.4f}, "
+        f"resolution {last['validation_resolution_ratio']:.3f}, "
+        f"cells over threshold {last['validation_occupancy_ratio']:.3f}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="lwtnn JSON to write.")],
+) -> None:
+    """Write the generator of a run as one lwtnn JSON, which the C++ runner and others load.
+
+    Example:
+
+      calogan export build/run -o generator.json
+    """
+    from calogan.export import export as export_run
+
+    block = export_run(run, output)
+    ranges = ", ".join(
+        f"{c['name']} {c['low']:g}..{c['high']:g} {c['unit']}"
+        for c in block["conditions"]["variables"]
+    )
+    size = output.stat().st_size / 1e6
+    out.print(
+        f"{output}: {size:.1f} MB, {block['latent']['size']} latents, {ranges}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def generate(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(help="Run directory or exported JSON.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 store to write.")],
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", help="Store: one shower for each of its entries, same conditions."),
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, help="Showers, where conditions are drawn.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same showers.")] = 1,
+    allow_extrapolation: Annotated[
+        bool, typer.Option("--allow-extrapolation", help="Go beyond the trained range.")
+    ] = False,
+) -> None:
+    """Generate showers into a store like any other.
+
+    Every condition of the generator is an option: --energy 10 for one value, --energy 1:50 to draw
+    between two (evenly in the logarithm if the condition is on a log scale). Units are the
+    card's: GeV, rad.
+
+    Examples:
+
+      calogan generate generator.json --energy 1:50 --theta 0:0.35 -n 10000 -o showers.h5
+
+      calogan generate build/run --like test.h5 -o showers.h5 --seed 7
+    """
+    import numpy as np
+    from rich.progress import Progress as Bar
+
+    from calogan.generator import Generator, generate_store
+    from calogan.io import store
+
+    generator = Generator.load(source)
+    asked = _condition_options(context.args, [c.name for c in generator.conditions])
+    names = [c.name for c in generator.conditions]
+    if like is not None:
+        if asked:
+            raise CaloganError(f"--like gives all conditions, so leave out {sorted(asked)}")
+        conditions = store.load_conditions(like)
+        missing = [name for name in names if name not in conditions]
+        if missing:
+            raise CaloganError(f"{like} has no conditions {missing}, it has {sorted(conditions)}")
+        values = {name: conditions[name] for name in names}
+    else:
+        missing = [name for name in names if name not in asked]
+        if missing:
+            options = " ".join(f"--{c.name} {c.low:g}:{c.high:g}" for c in generator.conditions)
+            raise CaloganError(f"conditions {missing} are not given; as in: {options}")
+        rng = np.random.default_rng([seed, 1])
+        values = {
+            c.name: c.draw(*asked[c.name], number, rng)
+            if asked[c.name][0] < asked[c.name][1]
+            else np.full(number, asked[c.name][0])
+            for c in generator.conditions
+        }
+    n = len(next(iter(values.values())))
+    with Bar(console=err, transient=True) as bar:
+        task = bar.add_task("generating", total=n)
+        generate_store(
+            generator,
+            values,
+            output,
+            seed,
+            allow_extrapolation=allow_extrapolation,
+            progress=lambda done: bar.advance(task, done),
+        )
+    out.print(f"{n:,} showers in {output}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _condition_options(arguments: list[str], known: list[str]) -> dict[str, tuple[float, float]]:
+    """Read --NAME VALUE and --NAME LOW:HIGH (also --NAME=...) for the generator's conditions."""
+    from calogan.errors import nearest
+
+    flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") else [a])]
+    found: dict[str, tuple[float, float]] = {}
+    for option, text in zip(flat[::2], [*flat[1::2], ""], strict=False):
+        if not option.startswith("--") or option[2:] not in known:
+            raise CaloganError(
+                f"unknown option {option!r}; the generator's conditions are "
+                f"{', '.join(f'--{name}' for name in known)}; nearest: {nearest(option[2:], known)}"
+            )
+        try:
+            ends = [float(end) for end in text.split(":")]
+        except ValueError:
+            ends = []
+        if len(ends) not in (1, 2) or ends[0] > ends[-1]:
+            raise CaloganError(
+                f"{option} {text}: expected a number as in {option} 10, "
+                f"or a range as in {option} 1:50"
+            )
+        found[option[2:]] = (ends[0], ends[-1])
+    return found
 
 
 if __name__ == "__main__":

@@ -94,7 +94,9 @@ class Condition:
                 "(--allow-extrapolation) to try"
             )
 
-    def draw(self, low: float, high: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def draw(
+        self, low: float, high: float, n: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
         """Draw n values between low and high, evenly on the condition's scale."""
         return self.from_variable(rng.uniform(*self.to_variable([low, high]), size=n))
 

@@ -147,13 +147,12 @@ def check_comparable(reference: Showers, generated: Showers) -> None:
                 "hold showers of the same conditions in the same order (generate --like)"
             )
     for what, showers in (("reference", reference), ("generated", generated)):
-        bad: NDArray[np.bool_] = ~(
-            np.isfinite(showers.energies).all(axis=1) & (showers.energies >= 0).all(axis=1)
-        )
-        if bad.any():
+        sound = np.isfinite(showers.energies) & (showers.energies >= 0)
+        bad = np.flatnonzero(~sound.all(axis=1))
+        if len(bad):
             raise CaloganError(
-                f"{int(bad.sum())} of {len(bad)} {what} showers have voxel energies that are "
-                f"negative or not finite, first shower {int(np.argmax(bad))}"
+                f"{len(bad)} of {len(showers)} {what} showers have voxel energies that are "
+                f"negative or not finite, first shower {bad[0]}"
             )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from calogan import __version__
-from calogan.conditions import network_input
 from calogan.generator import SCHEMA_VERSION
 from calogan.run import Run
 

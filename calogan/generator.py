@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +15,11 @@ from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.files import read_text
 from calogan.geometry import Geometry
+from calogan.io import store
 
 SCHEMA_VERSION = 1
+ROWS = 4096
+"""Showers evaluated at a time."""
 Network = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -51,18 +53,34 @@ class Generator:
         seed: int,
         *,
         allow_extrapolation: bool = False,
-        batch_size: int = 4096,
-        progress: Callable[[int], None] = lambda done: None,
     ) -> Showers:
-        """Make one shower for each entry of the conditions.
+        """Make one shower for each entry of the conditions; arguments as those of `stream`."""
+        parts = list(self.stream(conditions, seed, allow_extrapolation=allow_extrapolation))
+        return Showers(
+            np.concatenate([part.energies for part in parts]),
+            {
+                c.name: np.concatenate([p.conditions[c.name] for p in parts])
+                for c in self.conditions
+            },
+            self.geometry,
+            provenance=parts[0].provenance,
+        )
+
+    def stream(
+        self,
+        conditions: Mapping[str, ArrayLike],
+        seed: int,
+        *,
+        allow_extrapolation: bool = False,
+    ) -> Iterator[Showers]:
+        """Make one shower for each entry of the conditions, some thousand at a time.
 
         Parameters
         ----------
         conditions : name to values (n,), in the units of `self.conditions`; names that the
             generator does not know are an error, one value serves for all showers
         seed : the same seed gives the same showers
-        batch_size : showers evaluated at a time; does not change the result's distribution
-        progress : called with the number of showers done
+        allow_extrapolation : take conditions outside the trained range
 
         Raises
         ------
@@ -90,20 +108,35 @@ class Generator:
         inputs = network_input(self.conditions, values)
         kept = {c.name: values[c.name].astype(np.float32) for c in self.conditions}
         rng = np.random.default_rng(seed)
-        energies = np.empty((len(inputs), self.geometry.n_voxels), np.float32)
-        for start in range(0, len(inputs), batch_size):
-            rows = slice(start, start + batch_size)
+        made_by = {"generator": self.name, "seed": seed, "threshold_MeV": self.readout_threshold}
+        for start in range(0, len(inputs), ROWS):
+            rows = slice(start, start + ROWS)
             latent = rng.standard_normal((len(inputs[rows]), self.latent_size), np.float32)
-            incident = 1000 * kept["energy"][rows, None]
-            energies[rows] = self.network(latent, inputs[rows]) * incident
-            progress(min(start + batch_size, len(inputs)))
-        made = Showers(
-            energies,
-            kept,
-            self.geometry,
-            provenance={"generator": self.name, "seed": seed, "threshold": self.readout_threshold},
-        )
-        return made.apply_threshold(self.readout_threshold)
+            part = {name: value[rows] for name, value in kept.items()}
+            energies = self.network(latent, inputs[rows]) * (1000 * part["energy"][:, None])
+            made = Showers(energies, part, self.geometry, provenance=made_by)
+            yield made.apply_threshold(self.readout_threshold)
+
+
+def generate_store(
+    generator: Generator,
+    conditions: Mapping[str, ArrayLike],
+    output: str | Path,
+    seed: int,
+    *,
+    allow_extrapolation: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write generated showers to a store; the file appears when it is complete.
+
+    `progress` is called with the number of showers done; other arguments as for `stream`.
+    """
+    units = [(c.name, c.unit) for c in generator.conditions]
+    with store.StoreWriter(output, generator.geometry, units, {}) as writer:
+        for part in generator.stream(conditions, seed, allow_extrapolation=allow_extrapolation):
+            writer.append(part.energies, part.conditions)
+            writer.provenance.update(part.provenance)
+            progress(len(part))
 
 
 def _from_run(path: Path) -> Generator:
@@ -151,9 +184,7 @@ def _from_json(path: Path) -> Generator:
     try:
         graph = Graph(model)
         geometry = Geometry.from_dict(block["geometry"], f"{path}: calogan.geometry")
-        conditions = tuple(
-            Condition.from_dict(c) for c in block["conditions"]["variables"]
-        )
+        conditions = tuple(Condition.from_dict(c) for c in block["conditions"]["variables"])
         labels = model["outputs"][block["output"]]["labels"]
         columns = np.array(
             [labels.index(f"voxel_{i}") for i in range(geometry.n_voxels)], dtype=np.intp

@@ -67,7 +67,9 @@ def build_generator(
             name=f"layer_energy_{k}",
         )(split)
         outputs.append(Gate(name=f"gate_{k}")([fractions, logit]))
-    merged = outputs[0] if len(outputs) == 1 else keras.layers.Concatenate(name="fractions")(outputs)
+    merged = (
+        outputs[0] if len(outputs) == 1 else keras.layers.Concatenate(name="fractions")(outputs)
+    )
     return keras.Model([latent, conditions], merged, name="generator")
 
 
@@ -79,7 +81,10 @@ def build_critic(
     features = keras.Input((n_features,), name="features")
     conditions = keras.Input((n_conditions,), name="conditions")
     scores = []
-    for name, seen in (("voxel", [voxels, features, conditions]), ("feature", [features, conditions])):
+    for name, seen in (
+        ("voxel", [voxels, features, conditions]),
+        ("feature", [features, conditions]),
+    ):
         hidden: Any = keras.layers.Concatenate(name=f"{name}_inputs")(seen)
         for i, width in enumerate(card.hidden if name == "voxel" else card.feature_hidden):
             hidden = _dense(width, card.activation, f"{name}_hidden_{i}", dtype)(hidden)

@@ -40,9 +40,7 @@ class Preprocessing:
     """(n_basis, n_features): the logarithm of their standard deviations."""
 
     @staticmethod
-    def fit(
-        showers: Showers, conditions: NDArray[np.float32], threshold: float
-    ) -> Preprocessing:
+    def fit(showers: Showers, conditions: NDArray[np.float32], threshold: float) -> Preprocessing:
         """Measure the scales.
 
         Parameters

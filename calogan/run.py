@@ -20,7 +20,6 @@ from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.files import atomic_path, read_text
-from calogan.geometry import Geometry
 from calogan.io import store
 
 if TYPE_CHECKING:
@@ -203,7 +202,7 @@ def train(
 def _training_data(card: Card) -> Showers:
     if card.data.train is None:
         raise CaloganError(
-            "the card names no training data: set [data] train = \"FILE.h5\", "
+            'the card names no training data: set [data] train = "FILE.h5", '
             "a store made by `calogan voxelize`"
         )
     if not Path(card.data.train).is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -51,7 +50,9 @@ class Trainer:
             len(self.conditions),
             dtype=dtype,
         )
-        self._average = [tf.Variable(w, trainable=False) for w in self.generator.trainable_variables]
+        self._average = [
+            tf.Variable(w, trainable=False) for w in self.generator.trainable_variables
+        ]
         self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
         schedule = keras.optimizers.schedules.CosineDecay(
             training.learning_rate, training.updates, alpha=0.01

@@ -178,9 +178,10 @@ class _ChunkedColumns:
         self._file, self._name, self._pool = file, name, pool
         self._rows = rows
         self._row_shape = () if width is None else (width,)
-        self._buffer = np.zeros((rows, *self._row_shape), np.float32)
+        self._buffer = np.empty((rows, *self._row_shape), "<f4")
         self._filled = 0
         self._n = 0
+        self._capacity = 0
         self._dataset: h5py.Dataset | None = None
         self._pending: deque[tuple[int, Future[bytes]]] = deque()
 
@@ -204,7 +205,8 @@ class _ChunkedColumns:
     def _flush(self) -> None:
         start, self._n = self._n, self._n + self._filled
         self._filled = 0
-        self._pending.append((start, self._pool.submit(_deflate, self._buffer.tobytes())))
+        self._pending.append((start, self._pool.submit(_deflate, self._buffer)))
+        self._buffer = np.empty_like(self._buffer)
         self._drain(8)
 
     def _drain(self, keep: int) -> h5py.Dataset:
@@ -221,17 +223,18 @@ class _ChunkedColumns:
             )
         while self._pending and (len(self._pending) > keep or self._pending[0][1].done()):
             start, future = self._pending.popleft()
-            if start + self._rows > len(self._dataset):
+            if start + self._rows > self._capacity:
                 # HDF5 takes long to resize, so it grows in large steps.
-                self._dataset.resize(2 * start + self._rows, axis=0)
+                self._capacity = 2 * start + self._rows
+                self._dataset.resize(self._capacity, axis=0)
             offsets = (start, *(0 for _ in self._row_shape))
             self._dataset.id.write_direct_chunk(offsets, future.result())
         return self._dataset
 
 
-def _deflate(data: bytes) -> bytes:
+def _deflate(data: NDArray[np.float32]) -> bytes:
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    return packer.compress(data) + packer.flush()
+    return packer.compress(data.data) + packer.flush()
 
 
 def save(
@@ -279,6 +282,12 @@ def load(
         first, last, _ = slice(start, stop).indices(about.n_showers)
         rows = slice(first, max(first, last))
         return _read(file, path, about, _geometry(about, geometry, path), rows)
+
+
+def load_conditions(path: str | Path) -> dict[str, NDArray[np.float32]]:
+    """Read only the conditions of a store's showers: name to values (n,)."""
+    with _open(path) as file:
+        return _conditions(file, path, _describe(file, path), slice(None))
 
 
 def iterate(
@@ -395,19 +404,21 @@ def _geometry(about: StoreInfo, given: Geometry | None, path: str | Path) -> Geo
 def _read(
     file: h5py.File, path: str | Path, about: StoreInfo, geometry: Geometry, rows: slice
 ) -> Showers:
-    if about.version is None:
-        conditions = {"energy": _values(file, path, "incident_energies", rows, 1e-3)[:, 0]}
-    else:
-        conditions = {
-            name: _values(file, path, f"conditions/{name}", rows) for name, _ in about.conditions
-        }
     return Showers(
         _values(file, path, "showers", rows),
-        conditions,
+        _conditions(file, path, about, rows),
         geometry,
         _values(file, path, "overflow", rows) if about.has_overflow else None,
         about.provenance,
     )
+
+
+def _conditions(
+    file: h5py.File, path: str | Path, about: StoreInfo, rows: slice
+) -> dict[str, NDArray[np.float32]]:
+    if about.version is None:
+        return {"energy": _values(file, path, "incident_energies", rows, 1e-3)[:, 0]}
+    return {name: _values(file, path, f"conditions/{name}", rows) for name, _ in about.conditions}
 
 
 def _values(
