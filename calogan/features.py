@@ -1,4 +1,4 @@
-"""High-level shower features, one definition for the critic (TensorFlow) and the metrics (NumPy)."""
+"""High-level shower features: one definition for the critic (Keras) and the metrics (NumPy)."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def sha256(path: str | Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

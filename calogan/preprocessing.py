@@ -1,4 +1,4 @@
-"""What the critic sees of a shower: scaled voxels, and features standardised at their conditions."""
+"""What the critic sees of a shower: scaled voxels, and features standardised by condition."""
 
 from __future__ import annotations
 

@@ -17,9 +17,7 @@ def fitted(showers: Showers) -> Preprocessing:
     return Preprocessing.fit(showers, inputs, 0.1)
 
 
-def test_features_are_standardised_at_every_energy(
-    showers: Showers, fitted: Preprocessing
-) -> None:
+def test_features_are_standardised_at_every_energy(showers: Showers, fitted: Preprocessing) -> None:
     inputs = network_input(make_card().condition_list, showers.conditions)
     incident = 1000 * showers.incident_energy[:, None]
     features = fitted.features(showers.energies, incident, inputs, np)

@@ -58,7 +58,13 @@ def test_it_learns_the_response() -> None:
     """After a short training the mean response is within 2 %, from a start 10 % off or more."""
     showers = make_showers(2000, seed=5)
     card = make_card(
-        training={"updates": 400, "batch_size": 64, "learning_rate": 2e-3, "updates_per_call": 100, "jit": True}
+        training={
+            "updates": 400,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "updates_per_call": 100,
+            "jit": True,
+        }
     )
     trainer = Trainer(card, showers)
     while trainer.update < 400:
