@@ -154,15 +154,17 @@ class _Builder:
         for number, tensor in enumerate(_endpoints(model, "inputs")):
             name = _unused(tensor.name or f"input_{number}", self.inputs)
             shape = tuple(tensor.shape)
-            if len(shape) not in (2, 3) or shape[-1] is None:
+            # The width of an Embedding's input, which is a number of steps, may be open.
+            width = shape[-1] or (0 if len(shape) == 2 else None)
+            if len(shape) not in (2, 3) or width is None:
                 raise ConversionError(
                     f"input {name!r} has shape {shape}; lwtnn takes vectors, (None, k), and "
                     "sequences, (None, steps, k)"
                 )
             kind = "input" if len(shape) == 2 else "input_sequence"
-            node = self.node(kind, [], size=shape[-1])
+            node = self.node(kind, [], size=width)
             steps = shape[1] if len(shape) == 3 else None
-            value = _Value(node, shape[-1], len(shape) == 3, len(shape), steps)
+            value = _Value(node, width, len(shape) == 3, len(shape), steps)
             self.inputs[name] = value
             values.append(value)
         for name, value in zip(_output_names(model), self.run(model, values), strict=True):
@@ -180,6 +182,10 @@ class _Builder:
             tensors = _arguments(self.name(layer), call)
             masked = any(known[id(tensor)].masked for tensor in tensors)
             self._check_keywords(layer, call.arguments.kwargs, masked)
+            if masked and not getattr(layer, "supports_masking", False):
+                raise self.reject(
+                    layer, "reads a masked sequence and loses the mask; Keras uses the masked steps"
+                )
             results = self.apply(layer, [known[id(tensor)] for tensor in tensors])
             if len(call.output_tensors) != len(results):
                 raise self.reject(
@@ -213,7 +219,9 @@ class _Builder:
 
     def _check_keywords(self, layer: Any, keywords: Mapping[str, Any], masked: bool) -> None:
         for key, given in keywords.items():
-            if given is None or given is False or (key == "mask" and masked):
+            if all(value is None or value is False for value in _leaves(given)):
+                continue
+            if key == "mask" and masked:
                 continue
             raise self.reject(layer, f"is called with {key}={given!r}, which lwtnn has no form of")
 
@@ -293,7 +301,7 @@ def _calls(outputs: Sequence[Any], known: Mapping[int, Any]) -> Iterator[Any]:
                 if id(source) not in known and id(_call_of(source)) not in done
             ]
             if waiting:
-                stack.extend(waiting)
+                stack.extend(reversed(waiting))
                 continue
             done.add(id(call))
             stack.pop()
@@ -349,8 +357,6 @@ def _recurrent(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
         raise builder.reject(layer, "is called with initial states; lwtnn starts from zeros")
     if value.rank != 3:
         raise builder.reject(layer, "reads a vector for each step; lwtnn needs a sequence")
-    if isinstance(layer, keras.layers.Conv1D) and value.masked:
-        raise builder.reject(layer, "reads a masked sequence; Keras convolves the masked steps too")
     result = builder.chain(layer, value, "sequence", SEQUENCE[type(layer)])
     if getattr(layer, "return_sequences", True):
         return result
@@ -408,8 +414,6 @@ def _sum(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
     axis = [1] if isinstance(layer, Sum) else _axes(layer.axis)
     if value.rank != 3 or axis not in ([1], [-2]) or getattr(layer, "keepdims", False):
         raise builder.reject(layer, "must sum a sequence over its steps, axis=1")
-    if value.masked:
-        raise builder.reject(layer, "sums a masked sequence; Keras adds the masked steps too")
     return _Value(builder.node("sum", values), value.width, False, 2)
 
 
@@ -496,20 +500,19 @@ def _as_sequential(
             f"{len(graph['outputs'])}; leave out sequential"
         )
     (output,) = graph["outputs"].values()
-    order, vector = [], bool(graph["inputs"])
+    order = []
     for number, node in enumerate(graph["nodes"][1:], start=1):
         name = builder.layer_names.get(node.get("layer_index", -1), node["type"])
         if node["type"] not in ("feed_forward", "sequence") or node["sources"] != [number - 1]:
             raise ConversionError(
-                f"sequential JSON is one chain of layers; {name!r} becomes a {node['type']} node; "
-                "leave out sequential"
+                "sequential JSON is one chain of layers, each on a vector or recurrent; "
+                f"{name!r} becomes {node['type']!r} in a graph; leave out sequential"
             )
         layer = graph["layers"][node["layer_index"]]
         if layer["architecture"] == "conv1d":
             raise ConversionError(
                 f"layer {name!r}: lwtnn's sequential form has no convolutions; leave out sequential"
             )
-        vector = vector or node["type"] == "feed_forward"
         order.append(layer)
     last = graph["nodes"][-1]
     if output["node_index"] != len(graph["nodes"]) - 1 or (

@@ -58,10 +58,11 @@ class Gate(keras.layers.Layer):
 
 
 class _Affine(keras.layers.Layer):
-    """Base of layers whose weights start from an initializer and whose biases start at zero."""
+    """Base of layers that act on each step of a sequence alike, so that they pass on its mask."""
 
     def __init__(self, kernel_initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def get_config(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def resolve(
     """
     result = default_variables(inputs, sequences, outputs)
     widths = {"inputs": inputs, "input_sequences": sequences, "outputs": outputs}
-    spec = _unflattened(spec or {}, inputs, sequences, outputs)
+    spec = _unflattened({} if spec is None else spec, inputs, sequences, outputs)
     unknown = [key for key in spec if key not in (*_KEYS, "miscellaneous")]
     if unknown:
         raise ValueError(f"variables: unknown field {unknown[0]!r}; expected {', '.join(_KEYS)}")
