@@ -407,8 +407,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
     # Floats as the shortest decimal that gives the float32 back.
     def shorten(value: Any) -> Any:
         if isinstance(value, float):
-            single = float(str(np.float32(value)))
-            return single if np.float32(value) == value else value
+            return float(str(np.float32(value))) if float(np.float32(value)) == value else value
         if isinstance(value, list):
             return [shorten(v) for v in value]
         if isinstance(value, dict):

@@ -1,0 +1,198 @@
+#include <calogan/runner.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <thread>
+
+#include "check.hpp"
+#include "random.hpp"
+
+using calogan::Generator;
+
+namespace {
+
+Generator gated() { return Generator::load(test::data_path("gated.json")); }
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+TEST(what_a_model_says) {
+  const Generator generator = gated();
+  CHECK_EQ(generator.name(), std::string("gated"));
+  CHECK_EQ(generator.n_voxels(), std::size_t{26});
+  CHECK_EQ(generator.n_outputs(), std::size_t{28});
+  CHECK_EQ(generator.latent_size(), std::size_t{6});
+  CHECK_EQ(generator.readout_threshold(), 0.3);
+  CHECK_EQ(generator.conditions().size(), std::size_t{2});
+  CHECK_EQ(generator.conditions()[0].name, std::string("energy"));
+  CHECK(generator.conditions()[0].logarithmic);
+  CHECK_EQ(generator.conditions()[1].unit, std::string("rad"));
+  CHECK_EQ(generator.conditions()[1].high, 0.35);
+  CHECK_EQ(generator.layers().size(), std::size_t{2});
+  CHECK_EQ(generator.layers()[1], std::string("layer_1"));
+  CHECK_EQ(generator.n_self_tests(), std::size_t{3});
+  CHECK(generator.self_test_deviation() < 0.5);
+  CHECK(generator.geometry_json().find("\"x_edges\"") != std::string::npos);
+  CHECK_EQ(calogan::version(), std::string_view("0.1.0"));
+}
+
+TEST(cells_last_fastest) {
+  const Generator generator = gated();
+  const calogan::Cell& second = generator.cells()[1];
+  CHECK_EQ(second.x, -120.0);
+  CHECK_EQ(second.y, 0.0);
+  CHECK_EQ(second.z, -195.0);
+  const calogan::Cell& in_next = generator.cells()[6 + 7];
+  CHECK_EQ(in_next.layer, 1u);
+  CHECK_EQ(in_next.index, 7u);
+  CHECK_EQ(in_next.x, -60.0);
+  CHECK_CLOSE(in_next.y, 0.0, 1e-12);
+}
+
+TEST(cells_first_fastest_and_cylindrical) {
+  const Generator generator = Generator::load(test::data_path("layers.json"));
+  const std::size_t n = generator.cells().size() / 2;
+  const calogan::Cell& ring = generator.cells()[1];  // alpha = -pi / 2
+  CHECK_CLOSE(ring.x, 0.0, 1e-9);
+  CHECK_CLOSE(ring.y, -1.5 * 100.0 / static_cast<double>(n), 1e-9);
+  CHECK(std::isnan(ring.z));
+  CHECK_EQ(generator.cells()[n].z, 15.0);
+}
+
+TEST(energies_follow_from_fractions) {
+  Generator generator = gated();
+  generator.set_readout_threshold(500);
+  std::vector<float> latents(generator.latent_size());
+  generator.draw_latents(7, 3, latents.data());
+  std::vector<float> fractions(generator.n_outputs());
+  generator.evaluate(1, {20.0, 0.2}, latents.data(), fractions.data());
+  std::vector<float> energies(generator.n_voxels());
+  generator.generate({20.0, 0.2}, 7, 3, energies.data());
+  std::size_t cut = 0;
+  for (std::size_t voxel = 0; voxel < energies.size(); ++voxel) {
+    const float energy = fractions[voxel < 6 ? voxel : voxel + 1] * 20000.0f;
+    CHECK_EQ(energies[voxel], energy >= 500 ? energy : 0.0f);
+    cut += energy < 500 ? 1 : 0;
+  }
+  CHECK(cut > 0 && cut < energies.size());
+  std::vector<float> again(generator.n_voxels());
+  generator.generate_from(1, {20.0, 0.2}, latents.data(), again.data());
+  CHECK(again == energies);
+}
+
+TEST(same_shower_whatever_the_batch) {
+  const Generator generator = gated();
+  constexpr std::size_t n = 531;  // more than two blocks
+  std::vector<double> conditions;
+  for (std::size_t i = 0; i < n; ++i) {
+    conditions.push_back(1.0 + 49.0 * static_cast<double>(i) / n);
+    conditions.push_back(0.35 * static_cast<double>(i % 10) / 10);
+  }
+  const std::size_t v = generator.n_voxels();
+  std::vector<float> together(n * v);
+  generator.generate(n, conditions, 11, 1000, together.data());
+  std::vector<float> alone(v);
+  for (std::size_t i = 0; i < n; ++i) {
+    generator.generate({conditions.data() + 2 * i, 2}, 11, 1000 + i, alone.data());
+    CHECK(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<long>(i * v)));
+  }
+  std::vector<float> parts(n * v);
+  for (std::size_t first = 0; first < n; first += 37) {
+    const std::size_t count = std::min<std::size_t>(37, n - first);
+    generator.generate(count, {conditions.data() + 2 * first, 2 * count}, 11, 1000 + first,
+                       parts.data() + first * v);
+  }
+  CHECK(parts == together);
+}
+
+TEST(seed_and_event_number_make_the_shower) {
+  const Generator generator = gated();
+  std::vector<float> a(generator.n_voxels());
+  std::vector<float> b(generator.n_voxels());
+  generator.generate({10.0, 0.1}, 1, 1, a.data());
+  for (const auto& [seed, event] : {std::pair{1, 2}, {2, 1}}) {
+    generator.generate({10.0, 0.1}, static_cast<std::uint64_t>(seed),
+                       static_cast<std::uint64_t>(event), b.data());
+    CHECK(a != b);
+  }
+  generator.generate({10.0, 0.1}, 1, 1, b.data());
+  CHECK(a == b);
+}
+
+TEST(threads_share_a_generator) {
+  const Generator generator = gated();
+  const Generator other = Generator::load(test::data_path("layers.json"));
+  constexpr std::size_t n = 2000;
+  const std::size_t v = generator.n_voxels();
+  std::vector<double> conditions;
+  for (std::size_t i = 0; i < n; ++i) conditions.insert(conditions.end(), {10.0, 0.1});
+  std::vector<float> serial(n * v);
+  generator.generate(n, conditions, 5, 0, serial.data());
+  std::vector<float> concurrent(n * v);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      std::vector<float> unrelated(other.n_voxels());
+      for (std::size_t i = t; i < n; i += 4) {
+        generator.generate({10.0, 0.1}, 5, i, concurrent.data() + i * v);
+        // Two generators take turns with the thread's memory.
+        if (i % 16 == t) other.generate({10.0, 0.1, 1.0}, 5, i, unrelated.data());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(serial == concurrent);
+}
+
+TEST(conditions_out_of_range) {
+  Generator generator = gated();
+  std::vector<float> e(generator.n_voxels());
+  CHECK_ERROR(generator.generate({120.0, 0.1}, 1, 1, e.data()),
+              "generator gated takes energy 1..50 GeV, was asked for 120 GeV; allow extrapolation "
+              "to try");
+  CHECK_ERROR(generator.generate({10.0, -0.1}, 1, 1, e.data()), "takes theta 0..0.35 rad");
+  CHECK_ERROR(generator.generate({10.0}, 1, 1, e.data()),
+              "got 1 condition values for 1 shower, expected 2 each (energy, theta)");
+  CHECK_ERROR(generator.generate(3, {10.0, 0.1}, 1, 1, e.data()),
+              "got 2 condition values for 3 showers");
+  // A range's end that went through single precision is inside.
+  generator.generate({50.0, static_cast<double>(0.35f)}, 1, 1, e.data());
+
+  generator.allow_extrapolation();
+  generator.generate({120.0, -0.1}, 1, 1, e.data());
+  for (const double bad : {not_a_number, infinity, -infinity}) {
+    CHECK_ERROR(generator.generate({bad, 0.1}, 1, 1, e.data()), "expected a finite number of GeV");
+    CHECK_ERROR(generator.generate({10.0, bad}, 1, 1, e.data()), "expected a finite number of rad");
+  }
+  CHECK_ERROR(generator.generate({0.0, 0.1}, 1, 1, e.data()), "energy is 0 GeV, expected more than 0");
+  CHECK_ERROR(generator.generate({-5.0, 0.1}, 1, 1, e.data()), "expected more than 0");
+  CHECK_ERROR(generator.check_conditions({not_a_number, 0.1}), "energy is nan");
+  // Nothing that a network computes far outside leaves it as NaN or infinity.
+  CHECK_ERROR(generator.generate({1e300, 0.1}, 1, 1, e.data()), "far outside the trained range");
+}
+
+TEST(an_embedding_takes_whole_categories) {
+  const Generator generator = Generator::load(test::data_path("layers.json"));
+  std::vector<float> e(generator.n_voxels());
+  CHECK_ERROR(generator.generate({10.0, 0.1, 1.5}, 1, 1, e.data()),
+              "the category is 1.5, expected a whole number below 4");
+}
+
+TEST(thresholds) {
+  Generator generator = gated();
+  CHECK_ERROR(generator.set_readout_threshold(-1), "the readout threshold is -1 MeV");
+  CHECK_ERROR(generator.set_readout_threshold(not_a_number), "the readout threshold is nan MeV");
+  generator.set_readout_threshold(0);
+  std::vector<float> e(generator.n_voxels());
+  generator.generate({10.0, 0.1}, 1, 1, e.data());
+  CHECK(std::all_of(e.begin(), e.end(), [](float v) { return v > 0; }));
+  generator.set_readout_threshold(1e9);
+  generator.generate({10.0, 0.1}, 1, 1, e.data());
+  CHECK(std::all_of(e.begin(), e.end(), [](float v) { return v == 0; }));
+}
+
+TEST(no_showers_is_no_error) {
+  gated().generate(0, std::vector<double>{}, 1, 1, nullptr);
+}

@@ -1,0 +1,173 @@
+// Every instruction-set variant that this machine has, against double precision.
+#include <algorithm>
+#include <limits>
+#include <random>
+
+#include "check.hpp"
+#include "kernels.hpp"
+
+using namespace calogan::detail;
+
+namespace {
+
+std::vector<float> random_floats(std::size_t n, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> out(n);
+  for (float& value : out) value = uniform(engine);
+  return out;
+}
+
+double exact(Activation f, double x) {
+  const double alpha = static_cast<double>(f.alpha);
+  const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
+  switch (f.function) {
+    case Function::linear:
+    case Function::softmax:
+      return x;
+    case Function::sigmoid:
+      return sigmoid(x);
+    case Function::rectified:
+      return std::max(x, 0.0);
+    case Function::tanh:
+      return std::tanh(x);
+    case Function::hard_sigmoid:
+      return std::clamp(0.2 * x + 0.5, 0.0, 1.0);
+    case Function::elu:
+      return x >= 0 ? x : alpha * std::expm1(x);
+    case Function::leakyrelu:
+      return x > 0 ? x : alpha * x;
+    case Function::swish:
+      return x * sigmoid(alpha * x);
+    case Function::abs:
+      return std::abs(x);
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST(baseline_is_always_there) {
+  CHECK_EQ(std::string(available_kernels().front()->name), std::string("baseline"));
+}
+
+TEST(dense) {
+  for (const Kernels* kernels : available_kernels()) {
+    for (const std::size_t rows : {1, 5, 16, 17, 40, 130, 300}) {
+      for (const std::size_t inputs : {1, 3, 64, 65, 200}) {
+        const auto w = random_floats(rows * inputs, 1);
+        const auto b = random_floats(rows, 2);
+        const auto panels = pack_weights(w, rows, inputs);
+        const auto bias = pack_bias(b, rows);
+        constexpr std::size_t n = 29;
+        const std::size_t ldx = inputs + 3;
+        const std::size_t ldy = rows + 2;
+        const auto x = random_floats(ldx * n, 3);
+        std::vector<float> y(ldy * n, 77.0f);
+        kernels->dense(panels.data(), bias.data(), rows, inputs, x.data(), ldx, y.data(), ldy, n);
+        for (std::size_t c = 0; c < n; ++c) {
+          for (std::size_t r = 0; r < rows; ++r) {
+            double sum = static_cast<double>(b[r]);
+            double size = std::abs(sum);
+            for (std::size_t k = 0; k < inputs; ++k) {
+              const double term =
+                  static_cast<double>(w[r * inputs + k]) * static_cast<double>(x[c * ldx + k]);
+              sum += term;
+              size += std::abs(term);
+            }
+            CHECK_CLOSE(static_cast<double>(y[c * ldy + r]), sum, 2.5e-7 * size);
+          }
+          // What lies between the columns is not ours to touch.
+          CHECK_EQ(y[c * ldy + rows], 77.0f);
+        }
+        // Bit for bit the same for every number of columns.
+        for (std::size_t count = 1; count < n; ++count) {
+          std::vector<float> again(ldy * count, 77.0f);
+          kernels->dense(panels.data(), bias.data(), rows, inputs, x.data(), ldx, again.data(), ldy,
+                         count);
+          CHECK(std::equal(again.begin(), again.end(), y.begin()));
+        }
+      }
+    }
+  }
+}
+
+TEST(activations) {
+  const Activation all[] = {{Function::linear, 0},       {Function::sigmoid, 0},
+                            {Function::rectified, 0},    {Function::tanh, 0},
+                            {Function::hard_sigmoid, 0}, {Function::elu, 1},
+                            {Function::elu, 0.3f},       {Function::leakyrelu, 0.2f},
+                            {Function::swish, 1},        {Function::swish, 1.7f},
+                            {Function::abs, 0}};
+  std::vector<float> x;
+  for (double v = 1e-6; v < 29; v *= 1.003) {
+    x.push_back(static_cast<float>(v));
+    x.push_back(static_cast<float>(-v));
+  }
+  x.push_back(0);
+  for (const Kernels* kernels : available_kernels()) {
+    for (const Activation& f : all) {
+      std::vector<float> y = x;
+      kernels->activate(f, y.data(), y.size(), y.size(), 1);
+      double worst = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        // swish of alpha x < -30 is 0, as in lwtnn
+        if (f.function == Function::swish && x[i] * f.alpha < -29.9f) continue;
+        const double wanted = exact(f, static_cast<double>(x[i]));
+        const double error = std::abs(static_cast<double>(y[i]) - wanted);
+        worst = std::max(worst, wanted == 0 ? error : error / std::abs(wanted));
+      }
+      // x * alpha is rounded before the exponential, which magnifies that by |x|.
+      const double bound = f.function == Function::swish ? 2e-6 : 4e-7;
+      const bool good = worst < (f.function == Function::hard_sigmoid ? 2e-4 : bound);
+      if (!good) {
+        test::report(__FILE__, __LINE__,
+                     text(kernels->name, ", function ", static_cast<int>(f.function),
+                          ": relative error ", worst));
+      }
+    }
+  }
+}
+
+TEST(activations_far_out) {
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const Kernels* kernels : available_kernels()) {
+    const auto value = [&](Function f, float x) {
+      kernels->activate({f, 1.0f}, &x, 1, 1, 1);
+      return x;
+    };
+    for (const float x : {30.5f, 100.0f, 1e30f, inf}) {
+      CHECK_EQ(value(Function::sigmoid, x), 1.0f);
+      CHECK_EQ(value(Function::sigmoid, -x), 0.0f);
+      CHECK_EQ(value(Function::tanh, x), 1.0f);
+      CHECK_EQ(value(Function::tanh, -x), -1.0f);
+      CHECK_EQ(value(Function::elu, x), x);
+      CHECK_EQ(value(Function::elu, -x), -1.0f);
+    }
+    for (const Function f : {Function::sigmoid, Function::rectified, Function::tanh, Function::elu,
+                             Function::swish, Function::softmax, Function::abs}) {
+      CHECK(std::isnan(value(f, std::nanf(""))));
+    }
+  }
+}
+
+TEST(softmax) {
+  for (const Kernels* kernels : available_kernels()) {
+    for (const std::size_t rows : {1, 2, 7, 16, 33, 504}) {
+      std::vector<float> x = random_floats(rows * 3, 5);
+      for (float& v : x) v = v * 20 + 300;
+      x[0] = 100;  // 200 below: exactly 0 if it is not alone
+      std::vector<float> y = x;
+      kernels->activate({Function::softmax, 0}, y.data(), rows, rows, 3);
+      for (std::size_t c = 0; c < 3; ++c) {
+        double sum = 0;
+        for (std::size_t i = 0; i < rows; ++i) sum += std::exp(static_cast<double>(x[c * rows + i]) - 300);
+        for (std::size_t i = 0; i < rows; ++i) {
+          const double wanted = std::exp(static_cast<double>(x[c * rows + i]) - 300) / sum;
+          CHECK_CLOSE(static_cast<double>(y[c * rows + i]), wanted, 1e-6 * wanted + 1e-20);
+        }
+      }
+      CHECK_EQ(y[0], rows == 1 ? 1.0f : 0.0f);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+#!/bin/sh
+# calogan-generate from outside: what it writes, prints and refuses.
+# usage: test_program.sh PROGRAM MODEL hdf5|no-hdf5
+program=$1
+model=$2
+hdf5=$3
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+fail() {
+  echo "FAILED: $1"
+  failures=$((failures + 1))
+}
+
+# expect STATUS TEXT ARGUMENTS...: the exit status, and what the output must contain
+expect() {
+  status=$1
+  wanted=$2
+  shift 2
+  out=$("$program" "$@" 2>&1)
+  found=$?
+  [ "$found" -eq "$status" ] || fail "$*: status $found, expected $status: $out"
+  case $out in
+    *"$wanted"*) ;;
+    *) fail "$*: expected \"$wanted\" in: $out" ;;
+  esac
+}
+
+expect 0 "examples" --help
+expect 0 "calogan-generate 0." --version
+expect 0 "--energy  1..50 GeV, log scale" "$model"
+expect 0 "self-test: 3 cases" "$model"
+
+expect 0 "200 showers in" "$model" --energy 10 --theta 0.1 -n 200 -o "$folder/a.csv"
+head -n 1 "$folder/a.csv" | grep -q '^event,energy_GeV,theta_rad,layer,cell,x_mm,y_mm,z_mm,energy_MeV$' ||
+  fail "header of the CSV: $(head -n 1 "$folder/a.csv")"
+[ "$(tail -n 1 "$folder/a.csv" | cut -d, -f1-3)" = 199,10,0.1 ] || fail "last event of the CSV"
+
+# Same showers whatever the batch and the threads; other ones for another seed; jobs join up.
+range="--energy 1:50 --theta=0:0.35"
+expect 0 "mean response" "$model" $range -n 100 -o "$folder/b.csv" --seed 3
+expect 0 "2 threads" "$model" $range -n 100 -o "$folder/c.csv" --seed 3 --threads 2 --batch 7
+cmp "$folder/b.csv" "$folder/c.csv" || fail "threads and batch change showers"
+expect 0 "" "$model" $range -n 100 -o "$folder/d.csv" --seed 4
+cmp -s "$folder/b.csv" "$folder/d.csv" && fail "the seed changes nothing"
+expect 0 "" "$model" $range -n 60 -o "$folder/e.csv" --seed 3
+expect 0 "" "$model" $range -n 40 -o "$folder/f.csv" --seed 3 --first-event 60
+tail -n +2 "$folder/f.csv" | cat "$folder/e.csv" - | cmp - "$folder/b.csv" || fail "--first-event"
+
+if [ "$hdf5" = hdf5 ]; then
+  expect 0 "wrote" "$model" $range -n 100 -o "$folder/a.h5" --seed 3
+  expect 0 "100 showers" "$model" --like "$folder/a.h5" --seed 3 -o "$folder/g.csv"
+  cmp "$folder/g.csv" "$folder/b.csv" || fail "--like does not give the same showers again"
+  expect 0 "" "$model" --like "$folder/a.h5" --theta 0.2 --seed 3 -o "$folder/h.csv"
+  cut -d, -f3 "$folder/h.csv" | sort -u | tr '\n' ' ' | grep -q '^0.2 theta_rad $' ||
+    fail "an option does not go before the file"
+  expect 1 "no data set latents" "$model" --like "$folder/a.h5" --latents "$folder/a.h5"
+  expect 2 "gives the number of showers" "$model" --like "$folder/a.h5" -n 5
+  expect 1 "is it an HDF5 file?" "$model" --like "$model"
+else
+  expect 1 "built without HDF5" "$model" --energy 10 --theta 0.1 -n 1 -o "$folder/a.h5"
+fi
+
+expect 2 "no model file" -n 5
+expect 2 "no option --enrgy, and no such condition in the model; nearest: --energy" "$model" --enrgy 10
+expect 2 "nearest: --threads" "$model" --thread 10
+expect 2 "no option -x" "$model" -x
+expect 2 "the model needs --theta (0..0.35 rad)" "$model" --energy 10 -n 5
+expect 2 "how many showers?" "$model" --energy 10 --theta 0.1
+expect 2 "--number is \"ten\"" "$model" -n ten
+expect 2 "--number is \"0\"" "$model" -n 0
+expect 2 "--energy is \"x\", expected a number" "$model" --energy 1:x -n 5
+expect 2 "expected LOW:HIGH with LOW < HIGH" "$model" --energy 5:1 --theta 0.1 -n 5
+expect 2 "expected LOW > 0" "$model" --energy 0:1 --theta 0.1 -n 5
+expect 2 "--energy is given twice" "$model" --energy 5 --energy 6
+expect 2 "--seed needs a value" "$model" --seed
+expect 2 "got two models" "$model" "$model"
+expect 1 "expected a name ending in .csv or .h5" "$model" --energy 10 --theta 0.1 -n 1 -o "$folder/a.txt"
+expect 1 "cannot open $folder/none.json" "$folder/none.json" -n 1
+
+# A run that fails leaves no file, and spares the one that was there.
+echo old > "$folder/old.csv"
+expect 1 "was asked for 120 GeV; allow extrapolation" "$model" --energy 120 --theta 0.1 -n 5 -o "$folder/old.csv"
+expect 1 "takes energy 1..50 GeV" "$model" --energy 40:900 --theta 0.1 -n 500 -o "$folder/old.csv"
+[ "$(cat "$folder/old.csv")" = old ] || fail "a failed run overwrote a file"
+ls "$folder" | grep -q tmp && fail "a temporary file was left: $(ls "$folder")"
+expect 0 "wrote" "$model" --energy 120 --theta 0.1 -n 5 --allow-extrapolation -o "$folder/old.csv"
+expect 0 "mean cells 0 over 1e+09 MeV" "$model" --energy 10 --theta 0.1 -n 5 --threshold 1e9
+[ -w /dev/full ] && expect 1 "cannot" "$model" --energy 10 --theta 0.1 -n 5 -o /dev/full/x.csv
+
+[ "$failures" -eq 0 ] && echo "the program does as its help says"
+exit "$failures"
