@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -296,7 +296,7 @@ def export(
 
       calogan export build/run -o generator.json
     """
-    from calogan.export import export as export_run
+    from calogan.export import export_run
 
     block = export_run(run, output)
     ranges = ", ".join(
@@ -357,7 +357,7 @@ def generate(
         missing = [name for name in names if name not in conditions]
         if missing:
             raise CaloganError(f"{like} has no conditions {missing}, it has {sorted(conditions)}")
-        values = {name: conditions[name] for name in names}
+        values: dict[str, Any] = {name: conditions[name] for name in names}
     else:
         missing = [name for name in names if name not in asked]
         if missing:

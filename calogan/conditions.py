@@ -98,7 +98,8 @@ class Condition:
         self, low: float, high: float, n: int, rng: np.random.Generator
     ) -> NDArray[np.float64]:
         """Draw n values between low and high, evenly on the condition's scale."""
-        return self.from_variable(rng.uniform(*self.to_variable([low, high]), size=n))
+        first, last = self.to_variable([low, high])
+        return self.from_variable(rng.uniform(first, last, size=n))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -279,10 +279,11 @@ def _explain(error: ValidationError, where: str) -> str:
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Card
+    fields = Card.model_fields
     for part in location[:-1]:
-        if part == "conditions":
-            model = ConditionCard
-        elif isinstance(model, type) and part in getattr(model, "model_fields", {}):
-            model = model.model_fields[str(part)].annotation
-    return sorted(getattr(model, "model_fields", {}))
+        kind = ConditionCard if part == "conditions" else None
+        if kind is None and part in fields:
+            kind = fields[str(part)].annotation  # type: ignore[assignment]
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            fields = kind.model_fields
+    return sorted(fields)

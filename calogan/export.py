@@ -15,7 +15,7 @@ from calogan.run import Run
 N_SELF_TESTS = 3
 
 
-def export(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
+def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
     """Write the generator of a run as lwtnn JSON; returns the `calogan` block.
 
     The graph's inputs are the latents and the conditions in physical units (natural logarithms
@@ -51,7 +51,9 @@ def export(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
     )
 
     rng = np.random.default_rng(0)
-    values = np.array([[c.draw(c.low, c.high, 1, rng)[0] for c in conditions] for _ in range(3)])
+    values = np.array(
+        [[c.draw(c.low, c.high, 1, rng)[0] for c in conditions] for _ in range(N_SELF_TESTS)]
+    )
     values = values.round(6)
     latent = rng.standard_normal((N_SELF_TESTS, size)).round(6)
     variables = np.stack([c.to_variable(values[:, i]) for i, c in enumerate(conditions)], axis=1)
@@ -88,6 +90,3 @@ def export(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
     }
     save({**graph, "calogan": block}, output)
     return block
-
-
-__all__ = ["export"]

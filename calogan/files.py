@@ -57,9 +57,10 @@ def sha256(path: str | Path) -> str:
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """Parse TOML; `where` names the file in the error."""
     try:
-        return tomllib.loads(text)
+        fields: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CaloganError(f"{where} is not valid TOML: {error}") from error
+    return fields
 
 
 def read_text(path: str | Path, what: str) -> str:

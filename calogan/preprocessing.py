@@ -84,7 +84,7 @@ class Preprocessing:
 
     @property
     def n_features(self) -> int:
-        return self.mean.shape[1]
+        return int(self.mean.shape[1])
 
     def voxels(self, energies: Any, xp: ModuleType) -> Any:
         """Scaled voxels, (n, n_voxels), from energies in MeV."""

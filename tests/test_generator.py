@@ -10,7 +10,7 @@ import pytest
 from conftest import make_card, make_showers
 
 from calogan.errors import CaloganError
-from calogan.export import export
+from calogan.export import export_run
 from calogan.generator import Generator
 from calogan.io import store
 from calogan.run import Run, train
@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def exported(run: Run) -> Path:
-    export(run.path, run.path.parent / "model.json")
+    export_run(run.path, run.path.parent / "model.json")
     return run.path.parent / "model.json"
 
 
@@ -122,5 +122,5 @@ def test_a_failed_export_leaves_the_old_file(tmp_path: Path) -> None:
     old = tmp_path / "model.json"
     old.write_text("old")
     with pytest.raises(CaloganError, match="not a run directory"):
-        export(tmp_path, old)
+        export_run(tmp_path, old)
     assert old.read_text() == "old"

@@ -106,7 +106,7 @@ def test_resume_refuses_another_card(data: Path, tmp_path: Path) -> None:
 
 
 def test_resume_needs_a_run(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(CaloganError, match="not a run directory: no card.json"):
+    with pytest.raises(CaloganError, match=r"not a run directory: no card\.json"):
         train(_card(data), tmp_path / "nowhere", resume=True)
 
 
@@ -125,7 +125,7 @@ def test_missing_data_is_said(card: Card, message: str, tmp_path: Path) -> None:
 def test_another_geometry_is_refused(data: Path, tmp_path: Path) -> None:
     fields = _card(data).model_dump()
     fields["geometry"]["layers"][1]["z"] = [50, 300]
-    with pytest.raises(CaloganError, match="geometry 'small' .16 voxels.*differs"):
+    with pytest.raises(CaloganError, match=r"geometry 'small' .16 voxels.*differs"):
         train(Card.model_validate(fields), tmp_path / "run")
 
 
