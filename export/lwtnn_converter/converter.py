@@ -7,13 +7,14 @@ Keras is written so that the results are the same, or refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from lwtnn_converter import variables
+from lwtnn_converter._keras_graph import arguments, calls, endpoints, leaves, output_names
 from lwtnn_converter._layers_keras import (
     PER_STEP,
     SEQUENCE,
@@ -64,7 +65,7 @@ def convert(
     builder = _built(model)
     scalars, sequences, outputs = builder.widths()
     names = variables.resolve(inputs, output_labels, scalars, sequences, outputs)
-    graph = {
+    graph: dict[str, Any] = {
         "inputs": names["inputs"],
         "input_sequences": names["input_sequences"],
         "nodes": builder.nodes,
@@ -74,7 +75,9 @@ def convert(
             for entry, value in zip(names["outputs"], builder.outputs.values(), strict=True)
         },
     }
-    return _as_sequential(graph, builder, inputs) if sequential else graph
+    if names["miscellaneous"] or sequential:
+        graph["miscellaneous"] = names["miscellaneous"]
+    return _as_sequential(graph, builder) if sequential else graph
 
 
 def template(model: Any) -> dict[str, Any]:
@@ -104,7 +107,7 @@ class _Builder:
         self.outputs: dict[str, _Value] = {}
         self.layer_names: dict[int, str] = {}
         self._layer_index: dict[tuple[int, int, int], int] = {}
-        self._chains: dict[tuple[int, int], list[LayerJson]] = {}
+        self._chains: dict[tuple[int, int, int], list[LayerJson]] = {}
         self._path: list[str] = []
 
     def widths(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
@@ -131,12 +134,11 @@ class _Builder:
         build: Callable[[str, Any, int, int], list[LayerJson]],
     ) -> _Value:
         """Nodes for the lwtnn layers of one Keras layer; a layer used again keeps its weights."""
-        key = (id(layer), value.width)
+        key = (id(layer), value.width, value.rank)
         if key not in self._chains:
-            name = self.name(layer)
-            self._chains[key] = build(name, layer, value.width, value.rank)
+            self._chains[key] = build(self.name(layer), layer, value.width, value.rank)
         for part, item in enumerate(self._chains[key]):
-            place = (*key, part)
+            place = (id(layer), value.width, part)
             if place not in self._layer_index:
                 self._layer_index[place] = len(self.layers)
                 self.layer_names[len(self.layers)] = self.name(layer)
@@ -151,7 +153,7 @@ class _Builder:
     def add_model(self, model: Any) -> None:
         """Nodes of a whole model."""
         values = []
-        for number, tensor in enumerate(_endpoints(model, "inputs")):
+        for number, tensor in enumerate(endpoints(model, "inputs")):
             name = _unused(tensor.name or f"input_{number}", self.inputs)
             shape = tuple(tensor.shape)
             # The width of an Embedding's input, which is a number of steps, may be open.
@@ -167,19 +169,19 @@ class _Builder:
             value = _Value(node, width, len(shape) == 3, len(shape), steps)
             self.inputs[name] = value
             values.append(value)
-        for name, value in zip(_output_names(model), self.run(model, values), strict=True):
+        for name, value in zip(output_names(model), self.run(model, values), strict=True):
             self.outputs[_unused(name, self.outputs)] = value
         self._number_inputs()
 
     def run(self, model: Any, values: Sequence[_Value]) -> list[_Value]:
         """Nodes of a model applied to these values."""
         known: dict[int, _Value] = {}
-        for tensor, value in zip(_endpoints(model, "inputs"), values, strict=True):
+        for tensor, value in zip(endpoints(model, "inputs"), values, strict=True):
             known[id(tensor)] = value
-        outputs = _endpoints(model, "outputs")
-        for call in _calls(outputs, known):
+        outputs = endpoints(model, "outputs")
+        for call in calls(outputs, known):
             layer = call.operation
-            tensors = _arguments(self.name(layer), call)
+            tensors = arguments(self.name(layer), call)
             masked = any(known[id(tensor)].masked for tensor in tensors)
             self._check_keywords(layer, call.arguments.kwargs, masked)
             if masked and not getattr(layer, "supports_masking", False):
@@ -219,7 +221,7 @@ class _Builder:
 
     def _check_keywords(self, layer: Any, keywords: Mapping[str, Any], masked: bool) -> None:
         for key, given in keywords.items():
-            if all(value is None or value is False for value in _leaves(given)):
+            if all(value is None or value is False for value in leaves(given)):
                 continue
             if key == "mask" and masked:
                 continue
@@ -256,87 +258,12 @@ def _built(model: Any) -> _Builder:
     return builder
 
 
-def _endpoints(model: Any, which: str) -> list[Any]:
-    """A model's inputs or outputs."""
-    if type(model).call not in _GRAPH_CALLS:
-        problem = "computes by a call of its own; rebuild it as keras.Model(inputs, outputs)"
-    elif not model.built:
-        problem = "is not built; give it an Input, or call it once on data"
-    else:
-        return list(getattr(model, which))
-    raise ConversionError(f"model {model.name!r} ({type(model).__name__}) {problem}")
-
-
-def _output_names(model: Any) -> list[str]:
-    """Names of outputs: keys of a dict of outputs, else names of the layers they come from."""
-    structure = getattr(model, "output", None)
-    if isinstance(structure, Mapping):
-        return sorted(structure)
-    return [tensor._keras_history.operation.name for tensor in _endpoints(model, "outputs")]
-
-
 def _unused(name: str, taken: Mapping[str, Any]) -> str:
     number, new = 0, name
     while new in taken:
         number += 1
         new = f"{name}_{number}"
     return new
-
-
-def _calls(outputs: Sequence[Any], known: Mapping[int, Any]) -> Iterator[Any]:
-    """Keras's records of layer calls between the known tensors and the outputs, in order."""
-    done: set[int] = set()
-    for output in outputs:
-        stack = [output]
-        while stack:
-            tensor = stack[-1]
-            history = tensor._keras_history
-            call = history.operation._inbound_nodes[history.node_index]
-            if id(tensor) in known or id(call) in done:
-                stack.pop()
-                continue
-            waiting = [
-                source
-                for source in _arguments(history.operation.name, call)
-                if id(source) not in known and id(_call_of(source)) not in done
-            ]
-            if waiting:
-                stack.extend(reversed(waiting))
-                continue
-            done.add(id(call))
-            stack.pop()
-            yield call
-
-
-def _call_of(tensor: Any) -> Any:
-    history = tensor._keras_history
-    return history.operation._inbound_nodes[history.node_index]
-
-
-def _arguments(name: str, call: Any) -> list[Any]:
-    """Tensors a layer was called on; anything else among the positional arguments is an error."""
-    tensors = list(_leaves(call.arguments.args))
-    for tensor in tensors:
-        if not isinstance(tensor, keras.KerasTensor):
-            raise reject(
-                name,
-                call.operation,
-                f"is called with the argument {tensor!r}; lwtnn takes constants only as weights",
-            )
-    if not tensors:
-        raise reject(name, call.operation, "is called without positional tensors")
-    return tensors
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        for key in sorted(value):
-            yield from _leaves(value[key])
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
 
 
 # What becomes of each type of layer
@@ -474,14 +401,7 @@ def _make_table() -> dict[type, Callable[[_Builder, Any, list[_Value]], _Value]]
     return table
 
 
-def _graph_calls() -> tuple[Any, ...]:
-    """How models call their layers when they do it by the graph."""
-    tensor = keras.Input((1,))
-    return type(keras.Model(tensor, tensor)).call, keras.Sequential.call
-
-
 TABLE = _make_table()
-_GRAPH_CALLS = _graph_calls()
 
 
 def _supported() -> str:
@@ -489,9 +409,7 @@ def _supported() -> str:
     return "; supported are " + ", ".join(names) + ", and models of these"
 
 
-def _as_sequential(
-    graph: dict[str, Any], builder: _Builder, spec: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _as_sequential(graph: dict[str, Any], builder: _Builder) -> dict[str, Any]:
     """lwtnn's sequential form of a graph that is one chain."""
     inputs = graph["inputs"] + graph["input_sequences"]
     if len(inputs) != 1 or len(graph["outputs"]) != 1:
@@ -520,11 +438,10 @@ def _as_sequential(
     ):
         raise ConversionError("sequential JSON gives the last layer's vector; leave out sequential")
     defaults = {v["name"]: v.pop("default") for v in inputs[0]["variables"] if "default" in v}
-    miscellaneous = (spec or {}).get("miscellaneous", {})
     return {
         "inputs": inputs[0]["variables"],
         "layers": order,
         "outputs": output["labels"],
         "defaults": defaults,
-        "miscellaneous": {str(key): str(value) for key, value in miscellaneous.items()},
+        "miscellaneous": graph["miscellaneous"],
     }

@@ -6,6 +6,7 @@ The form is that of lwtnn's own converters (``variables.json``)::
      "input_sequences": [],
      "outputs": [{"name": "probabilities", "labels": ["signal", "background"]}]}
 
+A variable may have a ``default``; ``miscellaneous``, an object of strings, is passed on.
 lwtnn itself applies offset and scale, ``(x + offset) * scale``, before the network.
 """
 
@@ -66,6 +67,10 @@ def resolve(
             name = list(widths[key])[position]
             where = f"{key}[{number}]"
             result[key][position] = check(entries[number], name, widths[key][name], where)
+    miscellaneous = spec.get("miscellaneous", {})
+    if not isinstance(miscellaneous, Mapping):
+        raise ValueError(f"variables: miscellaneous is {miscellaneous!r}; expected an object")
+    result["miscellaneous"] = {str(key): str(value) for key, value in miscellaneous.items()}
     if output_labels is not None:
         _apply_labels(result["outputs"], output_labels, outputs)
     for key in _KEYS:

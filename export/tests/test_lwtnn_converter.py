@@ -262,6 +262,21 @@ def test_output_labels() -> None:
     assert graph["outputs"] == {"fractions": {"labels": ["a", "b"], "node_index": 1}}
 
 
+def test_masked_steps_are_left_out_for_lwtnn() -> None:
+    model = zoo.build("masking")
+    inputs = zoo.events(model, 5)
+    inputs["x"][:, 4:] = 0.0
+    expected = zoo.keras_outputs(model, inputs)[0]
+    found = Graph(convert(model)).compute(sequences={"x": inputs["x"][:, :4]})
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_miscellaneous_is_passed_on() -> None:
+    model = zoo.build("dense relu")
+    assert convert(model, {"miscellaneous": {"year": 2024}})["miscellaneous"] == {"year": "2024"}
+    assert "miscellaneous" not in convert(model)
+
+
 # What cannot be converted
 
 

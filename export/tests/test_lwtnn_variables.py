@@ -20,7 +20,7 @@ def resolved(spec: Any, labels: Any = None) -> dict[str, Any]:
 
 
 def test_defaults() -> None:
-    expected = {
+    expected: dict[str, Any] = {
         "inputs": [
             {"name": "tracks", "variables": [variable("tracks_0"), variable("tracks_1")]},
             {"name": "jet", "variables": [variable("jet_0")]},
@@ -32,8 +32,10 @@ def test_defaults() -> None:
         ],
     }
     assert default_variables(INPUTS, SEQUENCES, OUTPUTS) == expected
+    expected["miscellaneous"] = {}
     assert resolved(None) == expected
     assert resolved(expected) == expected
+    assert resolved({"miscellaneous": {"year": 2024}})["miscellaneous"] == {"year": "2024"}
 
 
 def test_some_entries_by_name() -> None:
@@ -90,6 +92,7 @@ def test_the_plain_list_of_keras2json() -> None:
     [
         ([], "found list; expected a JSON object"),
         ({"outputz": []}, "unknown field 'outputz'; expected inputs, input_sequences, outputs"),
+        ({"miscellaneous": []}, r"miscellaneous is \[\]; expected an object"),
         ({"inputs": {}}, "inputs is '{}'; expected an array of objects"),
         (
             {"inputs": [{"name": "x", "variables": []}]},
