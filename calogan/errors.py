@@ -15,6 +15,9 @@ class CaloganError(Exception):
 
 def nearest(name: str, known: Iterable[str], limit: int = 5) -> str:
     """The known names most like `name`, as ``'hit_energy', 'hit_x'`` for an error message."""
-    known = list(known)
-    found = difflib.get_close_matches(name, known, n=limit, cutoff=0.4) or known[:limit]
-    return ", ".join(repr(k) for k in found) if found else "none"
+    asked = name.lower()
+    by_case = {k.lower(): k for k in known}
+    begin = [low for low in by_case if low.startswith(asked) or asked.startswith(low)]
+    close = difflib.get_close_matches(asked, by_case, n=limit, cutoff=0.4)
+    found = list(dict.fromkeys([*begin, *close]))[:limit] or list(by_case)[:limit]
+    return ", ".join(repr(by_case[low]) for low in found) if found else "none"

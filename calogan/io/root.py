@@ -107,24 +107,22 @@ def _read_file(
     with open_root(path) as directory:
         tree = _tree(directory, path, input.tree, "tree")
         where = f"tree '{input.tree}' of {path}"
-        known = branch_names(tree)
         if input.layout == "cells":
-            cells = _cell_branches(known, input, where)
+            cells = _cell_branches(tree, input, where)
             columns = [*cells, *input.overflow_cells]
         else:
             cells = []
             columns = list(input.branches.values())
             for role, branch in input.branches.items():
-                _require(branch, known, where, f"[input.branches] {role}")
+                _require(branch, tree, where, f"[input.branches] {role}")
         entries = int(tree.num_entries)
         if entries == 0:
             raise CaloganError(f"{where} has no entries")
         apart = input.condition_tree not in (None, input.tree)
-        source, source_where, source_known = tree, where, known
+        source, source_where = tree, where
         if apart:
             source = _tree(directory, path, str(input.condition_tree), "condition_tree")
             source_where = f"tree '{input.condition_tree}' of {path}"
-            source_known = branch_names(source)
             if int(source.num_entries) != entries:
                 raise CaloganError(
                     f"{source_where} has {source.num_entries} entries, but '{input.tree}' has "
@@ -133,7 +131,7 @@ def _read_file(
         for name, branch in from_branch.items():
             _require(
                 branch,
-                source_known,
+                source,
                 source_where,
                 f"[conditions.{name}] branch",
                 f", or give a constant with --set {name}=VALUE",
@@ -233,10 +231,10 @@ def _tree(directory: Any, path: Path, name: str, key: str) -> Any:
     return decode(f"tree '{name}' of {path}", lambda: directory[name])
 
 
-def _require(branch: str, known: list[str], where: str, key: str, other: str = "") -> None:
-    if branch not in known:
+def _require(branch: str, tree: Any, where: str, key: str, other: str = "") -> None:
+    if branch not in tree:
         raise CaloganError(
-            f"no branch '{branch}' in {where}; nearest: {nearest(branch, known)}; "
+            f"no branch '{branch}' in {where}; nearest: {nearest(branch, branch_names(tree))}; "
             f"set {key} = ...{other}"
         )
 
@@ -244,7 +242,10 @@ def _require(branch: str, known: list[str], where: str, key: str, other: str = "
 def _entries_per_chunk(tree: Any, branches: list[str], chunk_bytes: int) -> int:
     """Entries whose branches take about `chunk_bytes` once decompressed."""
     entries = int(tree.num_entries)
-    total = sum(int(tree[name].uncompressed_bytes) for name in branches)
+    try:
+        total = sum(int(tree[name].uncompressed_bytes) for name in branches)
+    except AttributeError:  # an RNTuple; a TTree would take long to answer this way
+        return max(1, int(tree.num_entries_for(chunk_bytes, filter_name=branches)))
     return max(1, int(entries * chunk_bytes / max(1, total)))
 
 
@@ -402,13 +403,14 @@ def _cell_hits(arrays: Any, cells: list[str], input: Input, where: str, start: i
     return Hits(offsets, _scaled(energy, factor), "cells", {"voxel": voxel})
 
 
-def _cell_branches(known: list[str], input: Input, where: str) -> list[str]:
+def _cell_branches(tree: Any, input: Input, where: str) -> list[str]:
     """The branches of voxels 0, 1, ... in order, without the overflow cells."""
     before, after = input.cells.split("{}")
     form = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    known = branch_names(tree)
     numbered = {int(m.group(1)): m.group(0) for m in map(form.fullmatch, known) if m}
     for branch in input.overflow_cells:
-        _require(branch, known, where, "[input] overflow_cells")
+        _require(branch, tree, where, "[input] overflow_cells")
     cells = {i: b for i, b in numbered.items() if b not in input.overflow_cells}
     if not cells:
         raise CaloganError(

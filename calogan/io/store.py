@@ -233,7 +233,7 @@ class _ChunkedColumns:
 
 
 def _deflate(data: NDArray[np.float32]) -> bytes:
-    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     return packer.compress(data.data) + packer.flush()
 
 
