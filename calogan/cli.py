@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from calogan.pipeline import VoxelizeSummary
 
 # Each command imports what it needs when it runs: `calogan --help` answers at once.
+
+
+class Classifier(str, Enum):
+    """How much work the classifiers do."""
+
+    quick = "quick"
+    full = "full"
+
 
 app = typer.Typer(
     name="calogan",
@@ -283,6 +292,87 @@ def train(
         highlight=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run directory or exported JSON; or, a store.")],
+    reference: Annotated[
+        Path, typer.Option("--reference", "-r", help="Store of full simulation, made by voxelize.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for report.html and metrics.json."),
+    ] = None,
+    classifier: Annotated[
+        Classifier, typer.Option(help="full: the CaloChallenge's network, some minutes.")
+    ] = Classifier.quick,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same numbers.")] = 1,
+    threshold: Annotated[
+        float,
+        typer.Option(min=0, help="Readout threshold in MeV; only where RUN is a store."),
+    ] = 0.0,
+) -> None:
+    """Compare generated showers with full simulation: numbers with errors, and an HTML report.
+
+    One shower is generated for each reference shower. Showers that the run was trained or validated
+    on are recognised and left out. In place of a run, a store of showers made elsewhere can be
+    judged: same conditions in the same order as the reference.
+
+    Examples:
+
+      calogan evaluate build/run --reference test.h5
+
+      calogan evaluate showers.h5 --reference test.h5 --threshold 0.3 --output report
+    """
+    from rich.status import Status
+    from rich.table import Table
+
+    from calogan.evaluate import evaluate_files, evaluate_run
+
+    options: dict[str, Any] = {"seed": seed, "classifier": classifier.value}
+    with Status("evaluating", console=err) as status:
+        options["progress"] = lambda stage: status.update(f"evaluating: {escape(stage)}")
+        if run.suffix in (".h5", ".hdf5"):
+            folder = output or run.with_name(f"{run.stem}_evaluation")
+            found, report = evaluate_files(reference, run, folder, threshold=threshold, **options)
+        else:
+            found, report = evaluate_run(run, reference, output, **options)
+
+    bins = Table(title="Generated over full simulation")
+    for column in ("condition", "from", "to", "response", "resolution"):
+        bins.add_column(column, justify="left" if column == "condition" else "right")
+    for condition in found.conditions:
+        rows = zip(
+            condition.edges,
+            condition.edges[1:],
+            condition.response_ratio,
+            condition.resolution_ratio,
+            strict=False,
+        )
+        for low, high, response, resolution in rows:
+            bins.add_row(
+                f"{condition.name} [{condition.unit}]".replace("[", r"\["),
+                f"{low:.3g}",
+                f"{high:.3g}",
+                f"{response.value:.4f} ± {response.uncertainty:.4f}",
+                f"{resolution.value:.3f} ± {resolution.uncertainty:.3f}",
+            )
+    out.print(bins)
+    summary = Table(title=f"Summary of {found.settings['n_showers']} showers, worst of each kind")
+    for column in ("", "where", "found", "perfect", ""):
+        summary.add_column(column)
+    colours = {"equal": "green", "close": "yellow", "off": "red"}
+    for line in found.summary:
+        summary.add_row(
+            line.name,
+            escape(line.where),
+            f"{line.found.value:.4f} ± {line.found.uncertainty:.4f}",
+            f"{line.expected.value:.4f}",
+            f"[{colours[line.level]}]{line.level}[/]",
+        )
+    out.print(summary)
+    out.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,0 +1,46 @@
+"""The public names, and what importing them costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import calogan
+
+
+def test_the_public_names_are_frozen() -> None:
+    assert calogan.__all__ == [
+        "CaloganError",
+        "Card",
+        "Condition",
+        "Generator",
+        "Geometry",
+        "Layer",
+        "Run",
+        "Showers",
+        "evaluate_files",
+        "evaluate_run",
+        "export_run",
+        "load_card",
+        "store",
+        "train",
+        "voxelize_files",
+    ]
+    for name in calogan.__all__:
+        assert getattr(calogan, name) is not None
+
+
+def test_importing_calogan_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, calogan, calogan.cli\n"
+        "heavy = {'tensorflow', 'keras', 'uproot', 'awkward', 'matplotlib', 'sklearn', 'h5py'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_generating_from_json_needs_no_tensorflow() -> None:
+    code = "import sys\nfrom calogan import Generator\nprint('tensorflow' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
