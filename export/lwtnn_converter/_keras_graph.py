@@ -23,9 +23,8 @@ def endpoints(model: Any, which: str) -> list[Any]:
 
 def output_names(model: Any) -> list[str]:
     """Names of outputs: keys of a dict of outputs, else names of the layers they come from."""
-    structure = getattr(model, "output", None)
-    if isinstance(structure, Mapping):
-        return sorted(structure)
+    if not isinstance(model, keras.Sequential) and isinstance(model.output, Mapping):
+        return sorted(model.output)
     return [tensor._keras_history.operation.name for tensor in endpoints(model, "outputs")]
 
 

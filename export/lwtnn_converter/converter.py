@@ -361,6 +361,13 @@ def _flat(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
     return _Value(builder.node("sum", values), value.width, False, 2)
 
 
+def _cast(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
+    # Keras casts between the precisions of layers; lwtnn has one precision throughout.
+    if "float" not in str(layer.dtype):
+        raise builder.reject(layer, f"casts to {layer.dtype}; lwtnn has floating point only")
+    return values[0]
+
+
 def _masking(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
     # The sequence given to lwtnn holds only the steps that Keras would not skip.
     return replace(values[0], masked=True)
@@ -398,6 +405,7 @@ def _make_table() -> dict[type, Callable[[_Builder, Any, list[_Value]], _Value]]
     table[_operation(keras.ops.add, vector, vector)] = _merge("add")
     table[_operation(keras.ops.concatenate, [vector, vector])] = _merge("concatenate")
     table[_operation(keras.ops.sum, steps, 1)] = _sum
+    table[_operation(keras.ops.cast, vector, "float16")] = _cast
     return table
 
 

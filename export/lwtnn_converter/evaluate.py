@@ -177,7 +177,9 @@ class Graph:
             if self._nodes[index].type == "sequence" and not scan:
                 result = _last(result)
             result = result[..., : len(self.outputs[name])]
-            results[name] = np.broadcast_to(result, (events, *result.shape[1:]))
+            if len(result) != events:  # constants alone, or inputs given once
+                result = np.repeat(result, events, axis=0)
+            results[name] = result
         return results[wanted[0]] if len(wanted) == 1 else results
 
     def _feed(

@@ -417,6 +417,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         r"layer 'a' \(Add\) adds widths \[5, 1\]",
     ),
     "constant": (lambda: called(lambda x: x + 1.0), r"\(Add\) is called with the argument 1.0"),
+    "whole numbers": (
+        lambda: called(lambda x: keras.ops.cast(x, "int32")),
+        r"\(Cast\) casts to int32; lwtnn has floating point only",
+    ),
     "training": (
         lambda: called(lambda x: kl.Dropout(0.1, name="d")(x, training=True)),
         r"layer 'd' \(Dropout\) is called with training=True",

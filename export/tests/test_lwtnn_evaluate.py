@@ -112,8 +112,16 @@ def test_inputs_by_variable_and_values_for_all_events() -> None:
     found = network.compute(named, by_name, "y")
     expected = network.compute({**VECTORS, "b": [[3.0], [3.0]]}, SEQUENCE, "y")
     np.testing.assert_array_equal(found, expected)
+    assert found.flags.writeable
     constant = network.compute({"b": [3.0], "a": [0.0, 1.0]}, {"s": SEQUENCE["s"][0]}, "y")
     np.testing.assert_allclose(constant, expected[:1])
+
+
+def test_an_output_of_inputs_given_once_has_all_events() -> None:
+    config = graph()
+    config["outputs"] = {"y": {"node_index": 0, "labels": ["p", "q"]}}
+    found = Graph(config).compute({"a": [0.0, 1.0], "b": [[1.0], [2.0], [3.0]]})
+    np.testing.assert_array_equal(found, [[2.0, 4.0]] * 3)
 
 
 def test_all_outputs_at_once() -> None:

@@ -71,7 +71,9 @@ def _residual() -> Any:
 def _operators() -> Any:
     x, steps = keras.Input((WIDTH,), name="x"), keras.Input((STEPS, WIDTH), name="steps")
     total = kl.Dense(WIDTH)(x) + keras.ops.sum(steps, axis=1)
-    return keras.Model([x, steps], keras.ops.concatenate([total, x], axis=-1))
+    total = keras.ops.cast(total, "float64")
+    same = keras.ops.cast(total, "float32")
+    return keras.Model([x, steps], keras.ops.concatenate([same, x], axis=-1))
 
 
 def _several() -> Any:
@@ -162,7 +164,9 @@ ZOO: dict[str, Callable[[], Any]] = {
     "batch normalization with gamma 0": _zero_gamma,
     "normalization": lambda: vector(_normalization()),
     "normalization inverted": lambda: vector(_normalization(invert=True)),
-    "normalization by numbers": lambda: vector(kl.Normalization(mean=2.0, variance=9.0)),
+    "normalization by numbers": lambda: vector(
+        kl.Normalization(mean=[2.0] * WIDTH, variance=[9.0] * WIDTH)
+    ),
     "rescaling": lambda: vector(kl.Rescaling(0.25, offset=-3.0)),
     "rescaling each": lambda: vector(kl.Rescaling([1.0, 2.0, 0.0, 4.0, 5.0], [0.0, 0, 7, 1, 1])),
     "highway": lambda: vector(own.Highway(activation="tanh")),
