@@ -177,9 +177,12 @@ def _cell_plans(tree: TreeInfo) -> list[tuple[int, Plan]]:
 def _condition_branches(tree: TreeInfo, plan: Plan) -> dict[str, str]:
     """Scalar branches that look like incident energy and angles, most likely ones."""
     best: dict[str, tuple[int, str]] = {}
+    counters = {f"n{branch.name}" for branch in tree.branches if branch.shape == "vector"}
     for branch in tree.branches:
-        if branch.shape != "scalar" or (
-            plan.cells and branch.name.startswith(plan.cells.removesuffix("{}"))
+        if (
+            branch.shape != "scalar"
+            or branch.name in counters
+            or (plan.cells and branch.name.startswith(plan.cells.removesuffix("{}")))
         ):
             continue
         parts = words(branch.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -169,22 +170,29 @@ def open_root(path: Path) -> Any:
 
     try:
         with path.open("rb") as file:
-            magic = file.read(4)
+            header = file.read(20)
     except OSError as error:
         raise CaloganError(f"cannot read {path}: {error}") from error
-    if magic != b"root":
-        raise CaloganError(f"{path} is not a ROOT file: it begins with {magic!r}, not b'root'")
-    directory = decode(
-        str(path),
-        lambda: uproot.open(path, object_cache=None, array_cache=None, handler=uproot.MemmapSource),
-    )
-    size, expected = path.stat().st_size, int(directory.file.fEND)
+    if header[:4] != b"root":
+        raise CaloganError(f"{path} is not a ROOT file: it begins with {header[:4]!r}, not b'root'")
+    size, expected = path.stat().st_size, _size_in_header(header)
     if size < expected:
-        directory.close()
         raise CaloganError(
             f"{path} is cut short: it has {size} bytes, its header says {expected}; copy it again"
         )
-    return directory
+    return decode(
+        str(path),
+        lambda: uproot.open(path, object_cache=None, array_cache=None, handler=uproot.MemmapSource),
+    )
+
+
+def _size_in_header(header: bytes) -> int:
+    """End of the file by the header: magic, version, begin, end, of 8 bytes in large files."""
+    if len(header) < 20:
+        return 20
+    version = struct.unpack_from(">i", header, 4)[0]
+    end: int = struct.unpack_from(">q" if version >= 1_000_000 else ">i", header, 12)[0]
+    return end
 
 
 def branch_names(tree: Any) -> list[str]:
