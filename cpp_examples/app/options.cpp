@@ -184,7 +184,9 @@ Options parse_options(const std::vector<std::string>& arguments) {
 
 std::map<std::string, Range> parse_conditions(const Options& options, const Generator& generator) {
   std::map<std::string, Range> out;
-  for (const auto& [name, value] : options.conditions) {
+  for (const auto& given : options.conditions) {
+    const std::string& name = given.first;
+    const std::string& value = given.second;
     const auto& known = generator.conditions();
     const auto condition = std::find_if(known.begin(), known.end(),
                                         [&](const Condition& c) { return c.name == name; });
