@@ -46,6 +46,16 @@ class Workspace {
   std::size_t size_ = 0;
 };
 
+// Values that went through single precision may be beyond the range by a rounding error: a part in
+// 1e4 of half the range, on the condition's scale, is let pass.
+bool outside(const Condition& condition, double value) {
+  if (value >= condition.low && value <= condition.high) return false;
+  const auto on_scale = [&](double v) { return condition.logarithmic ? std::log(v) : v; };
+  const double low = on_scale(condition.low);
+  const double high = on_scale(condition.high);
+  return std::abs(2 * on_scale(value) - low - high) > (1 + 1e-4) * (high - low);
+}
+
 // Cells that stand next to each other both in the network's output and in the shower.
 struct Run {
   std::size_t output;
@@ -213,9 +223,7 @@ void Generator::Model::check(Span values, std::size_t shower, bool extrapolate) 
       fail("shower ", shower, ": ", condition.name, " is ", value, " ", condition.unit,
            ", expected more than 0");
     }
-    // Values that went through single precision may be outside by a rounding error.
-    const double slack = 1e-6 * (std::abs(condition.low) + std::abs(condition.high));
-    if (!extrapolate && (value < condition.low - slack || value > condition.high + slack)) {
+    if (!extrapolate && outside(condition, value)) {
       fail("generator ", name, " takes ", condition.name, " ", condition.low, "..", condition.high,
            " ", condition.unit, ", was asked for ", value, " ", condition.unit,
            "; allow extrapolation to try");

@@ -159,6 +159,9 @@ TEST(conditions_out_of_range) {
               "got 2 condition values for 3 showers");
   // A range's end that went through single precision is inside.
   generator.generate({50.0, static_cast<double>(0.35f)}, 1, 1, e.data());
+  generator.generate({50.005, 0.35001}, 1, 1, e.data());
+  CHECK_ERROR(generator.generate({50.02, 0.1}, 1, 1, e.data()), "was asked for 50.02 GeV");
+  CHECK_ERROR(generator.generate({10.0, 0.3501}, 1, 1, e.data()), "was asked for 0.3501 rad");
 
   generator.allow_extrapolation();
   generator.generate({120.0, -0.1}, 1, 1, e.data());

@@ -48,6 +48,10 @@ expect 0 "" "$model" $range -n 60 -o "$folder/e.csv" --seed 3
 expect 0 "" "$model" $range -n 40 -o "$folder/f.csv" --seed 3 --first-event 60
 tail -n +2 "$folder/f.csv" | cat "$folder/e.csv" - | cmp - "$folder/b.csv" || fail "--first-event"
 
+# Rounded ends of the trained range stand for it.
+expect 0 "mean response" "$model" --energy 0.9:50.4 --theta -0.001:0.353 -n 2000
+expect 1 "takes energy 1..50 GeV" "$model" --energy 1:51 --theta 0.1 -n 2000
+
 if [ "$hdf5" = hdf5 ]; then
   expect 0 "wrote" "$model" $range -n 100 -o "$folder/a.h5" --seed 3
   expect 0 "100 showers" "$model" --like "$folder/a.h5" --seed 3 -o "$folder/g.csv"
