@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,16 @@ ANGLE_UNITS = {"rad": 1.0, "mrad": 1e-3, "deg": 0.017453292519943295}
 UNIT_TABLES = (ENERGY_UNITS, LENGTH_UNITS, ANGLE_UNITS)
 
 
+Role = Literal["energy", "x", "y", "z", "r", "phi", "layer", "first", "second"]
+ROLES: dict[str, tuple[Role, ...]] = {
+    "xyz": ("energy", "x", "y", "z"),
+    "rphiz": ("energy", "r", "phi", "z"),
+    "indices": ("energy", "layer", "first", "second"),
+    "cells": (),
+}
+"""What the branches of each layout are for; `layer` may take the place of z."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,9 +47,7 @@ class Input(_Section):
     layout: Literal["xyz", "rphiz", "indices", "cells"] = "xyz"
     """xyz, rphiz: jagged hits by position; indices: jagged hits by layer and cell indices along
     the layer's first and second axis; cells: one branch per voxel."""
-    branches: dict[
-        Literal["energy", "x", "y", "z", "r", "phi", "layer", "first", "second"], str
-    ] = {}
+    branches: dict[Role, str] = {}
     """Role to branch name, over the defaults hit_energy, hit_x, ...; with a `layer` branch and
     layout xyz or rphiz, the layer is taken from it and z is not needed."""
     cells: str = "cell_{}"
@@ -52,15 +61,17 @@ class Input(_Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Input:
-        roles = {
-            "xyz": ("energy", "x", "y", "z"),
-            "rphiz": ("energy", "r", "phi", "z"),
-            "indices": ("energy", "layer", "first", "second"),
-            "cells": (),
-        }[self.layout]
+        needed = ROLES[self.layout]
+        allowed = {*needed, "layer"} if needed else set()
+        unused = [role for role in self.branches if role not in allowed]
+        if unused:
+            raise ValueError(
+                f"layout '{self.layout}' has no use for {unused} in [input.branches]; "
+                f"it reads {sorted(allowed)}"
+            )
         if "layer" in self.branches:
-            roles = tuple(role for role in roles if role != "z" or "z" in self.branches)
-        names = {role: self.branches.get(role, f"hit_{role}") for role in roles}  # type: ignore[call-overload]
+            needed = tuple(role for role in needed if role != "z")
+        names = {role: self.branches.get(role, f"hit_{role}") for role in needed}
         object.__setattr__(self, "branches", {**names, **self.branches})
         if self.layout == "cells" and self.cells.count("{}") != 1:
             raise ValueError(f"cells is {self.cells!r}, expected one {{}} in it, as in 'cell_{{}}'")
@@ -89,6 +100,18 @@ class ConditionCard(_Section):
         given = [k for k in ("branch", "value", "pattern") if getattr(self, k) is not None]
         if len(given) > 1:
             raise ValueError(f"takes one of branch, value, pattern; found {given}")
+        if self.pattern is not None:
+            try:
+                groups = re.compile(self.pattern).groups
+            except re.error as error:
+                raise ValueError(
+                    f"pattern {self.pattern!r} is no regular expression: {error}"
+                ) from error
+            if groups < 1:
+                raise ValueError(
+                    f"pattern {self.pattern!r} has no group; put the number in parentheses, "
+                    "as in 'theta([0-9.]+)'"
+                )
         self.factor  # noqa: B018  (raises for units that do not convert)
         return self
 

@@ -273,7 +273,7 @@ def _layers(fields: Any, where: str, index: int) -> list[Layer]:
             for i, (front, back) in enumerate(pairwise(edges))
         ]
     if z is not None and (
-        not isinstance(z, list) or len(z) != 2 or not all(isinstance(v, int | float) for v in z)
+        not isinstance(z, list) or len(z) != 2 or not all(_is_number(v) for v in z)
     ):
         raise CaloganError(
             f"{where}.z: expected [front, back] in mm, or {{low, high, n}}, found {z!r}"
@@ -289,15 +289,23 @@ def _axis(fields: dict[str, Any], axis: str, where: str) -> NDArray[np.float64]:
     if axis not in fields:
         return _edges(fields[f"{axis}_edges"], f"{where}.{axis}_edges")
     spec = fields[axis]
-    try:
-        low, high, n = float(spec["low"]), float(spec["high"]), int(spec["n"])
-    except (TypeError, KeyError, ValueError) as error:
+    if not isinstance(spec, dict) or set(spec) != {"low", "high", "n"}:
         raise CaloganError(
             f"{where}.{axis}: expected {{low = ..., high = ..., n = ...}}, found {spec!r}"
-        ) from error
-    if not (low < high and 0 < n <= 1_000_000):
-        raise CaloganError(f"{where}.{axis}: expected low < high and n > 0, found {spec!r}")
+        )
+    low, high, n = spec["low"], spec["high"], spec["n"]
+    numbers = (
+        _is_number(low) and _is_number(high) and isinstance(n, int) and not isinstance(n, bool)
+    )
+    if not (numbers and low < high and np.isfinite([low, high]).all() and 0 < n <= 1_000_000):
+        raise CaloganError(
+            f"{where}.{axis}: expected numbers low < high and a whole n > 0, found {spec!r}"
+        )
     return np.linspace(low, high, n + 1)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _from_xml(root: ElementTree.Element, path: Path, particle: str | None) -> Geometry:
