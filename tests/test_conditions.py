@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calogan.conditions import Condition, network_input
+from calogan.errors import CaloganError
+
+ENERGY = Condition("energy", "GeV", 1.0, 50.0, "log")
+THETA = Condition("theta", "rad", 0.0, 0.35)
+
+
+def test_network_sees_minus_one_to_one() -> None:
+    assert ENERGY.normalise([1, np.sqrt(50), 50]) == pytest.approx([-1, 0, 1])
+    assert THETA.normalise([0, 0.175, 0.35]) == pytest.approx([-1, 0, 1])
+    assert (ENERGY.variable, THETA.variable) == ("log_energy", "theta")
+
+
+@given(st.floats(1.0, 50.0))
+def test_offset_and_scale_are_lwtnns(value: float) -> None:
+    """lwtnn feeds (variable + offset) * scale."""
+    offset, scale = ENERGY.offset_and_scale
+    assert (np.log(value) + offset) * scale == pytest.approx(float(ENERGY.normalise(value)))
+    assert ENERGY.from_variable(ENERGY.to_variable(value)) == pytest.approx(value)
+    assert abs(ENERGY.normalise(value)) <= 1 + 1e-9
+
+
+def test_input_columns_follow_the_conditions() -> None:
+    found = network_input([ENERGY, THETA], {"theta": [0, 0.35], "other": [1, 2], "energy": [50, 1]})
+    assert found.tolist() == [[1, -1], [-1, 1]]
+    assert found.dtype == np.float32
+    with pytest.raises(
+        CaloganError, match=r"conditions \['theta'\] are missing; found \['energy'\]"
+    ):
+        network_input([ENERGY, THETA], {"energy": [1.0]})
+
+
+def test_check() -> None:
+    ENERGY.check([1, 50, np.float32(1.0) * 0.99999])
+    THETA.check(np.zeros(0))
+    with pytest.raises(
+        CaloganError, match=r"generator takes energy 1\.\.50 GeV, was asked for 120 GeV; pass allow"
+    ):
+        ENERGY.check([10, 120])
+    with pytest.raises(CaloganError, match=r"was asked for 0\.1\.\.120 GeV"):
+        ENERGY.check([0.1, 120])
+    ENERGY.check([120], allow_extrapolation=True)
+    with pytest.raises(
+        CaloganError, match=r"is 0\.0 for 1 of 2 showers, expected finite values above 0"
+    ):
+        ENERGY.check([0, 2], allow_extrapolation=True)
+    with pytest.raises(CaloganError, match="'theta' is nan for 1 of 2"):
+        THETA.check([0, np.nan])
+
+
+def test_draw() -> None:
+    rng = np.random.default_rng(1)
+    values = ENERGY.draw(1, 50, 2000, rng)
+    assert values.min() >= 1 and values.max() <= 50
+    assert np.median(values) == pytest.approx(np.sqrt(50), rel=0.1)
+    assert THETA.draw(0.1, 0.2, 2000, rng).mean() == pytest.approx(0.15, rel=0.02)
+
+
+def test_dict_round_trip() -> None:
+    assert Condition.from_dict(json.loads(json.dumps(ENERGY.to_dict()))) == ENERGY
+    with pytest.raises(CaloganError, match="unexpected keyword argument 'colour'"):
+        Condition.from_dict({**ENERGY.to_dict(), "colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"low": 3.0, "high": 3.0}, r"range is 3\.\.3 GeV, expected low < high"),
+        ({"low": float("nan")}, "expected low < high"),
+        ({"low": 0.0}, "a log scale needs more than 0"),
+        ({"scale": "cubic"}, "scale is 'cubic', expected 'log' or 'linear'"),
+    ],
+)
+def test_impossible_conditions(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(CaloganError, match=message):
+        Condition(**{**ENERGY.to_dict(), **fields})

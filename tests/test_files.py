@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from calogan.errors import CaloganError
+from calogan.files import atomic_path, parse_toml, read_text, sha256
+
+
+def test_atomic_write(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with atomic_path(path) as temporary:
+        assert temporary.parent == path.parent
+        assert temporary.name.endswith("file.txt")
+        temporary.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_permissions_are_those_of_any_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    with atomic_path(tmp_path / "atomic") as temporary:
+        temporary.write_text("")
+    plain, atomic = ((tmp_path / name).stat().st_mode for name in ("plain", "atomic"))
+    assert stat.S_IMODE(plain) == stat.S_IMODE(atomic)
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failure_keeps_the_old_file(tmp_path: Path, failure: type[BaseException]) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("new")
+            raise failure
+
+    with pytest.raises(failure):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_no_file_can_be(tmp_path: Path) -> None:
+    with pytest.raises(CaloganError, match="it is a folder"), atomic_path(tmp_path):
+        pass
+    (tmp_path / "file").touch()
+    with pytest.raises(CaloganError, match="cannot write"), atomic_path(tmp_path / "file" / "x"):
+        pass
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_text_and_toml(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x = 1 # é", encoding="utf-8")
+    assert parse_toml(read_text(tmp_path / "a", "card"), "card") == {"x": 1}
+    with pytest.raises(CaloganError, match="card is not valid TOML"):
+        parse_toml("x = ", "card")
+    with pytest.raises(CaloganError, match=r"cannot read card .*none"):
+        read_text(tmp_path / "none", "card")
+    (tmp_path / "b").write_bytes(b"\xff\xfe")
+    with pytest.raises(CaloganError, match="cannot read card"):
+        read_text(tmp_path / "b", "card")
