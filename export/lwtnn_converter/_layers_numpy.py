@@ -5,9 +5,9 @@ Feed-forward functions map (..., k) to (..., m), recurrent ones (n, steps, k) to
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -51,15 +51,25 @@ def _make(
     return function, out
 
 
-# Weights
+# Fields
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number that a double holds: no bool, NaN, infinity, or 10**400."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain and abs(value) <= sys.float_info.max
+
+
+def _is_count(value: Any, least: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _array(layer: Layer, key: str, where: str, dtype: np.dtype[Any]) -> Array:
-    if key not in layer:
+    if not isinstance(layer, Mapping) or key not in layer:
         raise GraphError(f"field {where}.{key} is missing")
     try:
         array = np.asarray(layer[key], dtype=dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise GraphError(f"field {where}.{key} is not an array of numbers: {error}") from error
     if array.ndim != 1:
         raise GraphError(f"field {where}.{key} has shape {array.shape}; expected a flat array")
@@ -129,7 +139,7 @@ def _activation(layer: Layer, key: str, where: str) -> Function:
     function = _ACTIVATIONS[name]
     if name not in _WITH_ALPHA:
         return function
-    if not isinstance(alpha, (int, float)) or not math.isfinite(alpha):
+    if not is_number(alpha):
         raise GraphError(f"field {where}.{key}.alpha is {alpha!r}; expected a finite number")
     slope = float(alpha)
     return lambda x: function(x, slope)
@@ -332,12 +342,12 @@ def _conv1d(layer: Layer, width: int, where: str, dtype: np.dtype[Any]) -> tuple
         )
     taps = weights.reshape(out, width, -1).transpose(2, 1, 0)  # (kernel, k, m)
     dilation = layer.get("dilation_rate")
-    if not isinstance(dilation, int) or dilation < 1:
+    if not _is_count(dilation, 1):
         raise GraphError(f"field {where}.dilation_rate is {dilation!r}; expected 1 or more")
     padding = layer.get("padding")
     span = (len(taps) - 1) * dilation
     pads = {"valid": (0, 0), "same": ((span + 1) // 2, span // 2), "causal": (span, 0)}
-    if padding not in pads:
+    if not isinstance(padding, str) or padding not in pads:
         raise GraphError(f"field {where}.padding is {padding!r}; expected valid, same or causal")
     activation = _activation(layer, "activation", where)
 
@@ -365,11 +375,13 @@ def _embedding(layer: Layer, width: int, where: str, dtype: np.dtype[Any]) -> tu
         raise GraphError(f"field {where}.sublayers is missing or empty")
     for number, sublayer in enumerate(sublayers):
         place = f"{where}.sublayers[{number}]"
+        if not isinstance(sublayer, Mapping):
+            raise GraphError(f"field {place} is not an object")
         index, size = sublayer.get("index"), sublayer.get("n_out")
-        if not isinstance(index, int) or not 0 <= index < width:
+        if not _is_count(index, 0) or index >= width:
             raise GraphError(f"field {place}.index is {index!r}; the layer reads {width} values")
         weights = _array(sublayer, "weights", place, dtype)
-        if not isinstance(size, int) or size < 1 or not weights.size or weights.size % size:
+        if not _is_count(size, 1) or not weights.size or weights.size % size:
             raise GraphError(f"field {place}.n_out is {size!r} for {weights.size} weights")
         tables.append((index, weights.reshape(size, -1).T))
         width += size - 1

@@ -9,7 +9,6 @@ of a highway layer's carry gate is computed as ``sigmoid(-z)``, which float32 ke
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,13 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from lwtnn_converter._layers_numpy import Function, GraphError, feed_forward, recurrent
+from lwtnn_converter._layers_numpy import (
+    Function,
+    GraphError,
+    feed_forward,
+    is_number,
+    recurrent,
+)
 
 __all__ = ["Graph", "GraphError"]
 
@@ -481,7 +486,7 @@ def _field(item: Any, key: str, where: str, kind: type) -> Any:
         raise GraphError(f"field {name} is missing; {where or 'the model'} has {_names(item)}")
     value = item[key]
     accepted: Callable[[Any], bool] = {
-        float: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and _finite(v),
+        float: is_number,
         int: lambda v: isinstance(v, int) and not isinstance(v, bool),
         list: lambda v: isinstance(v, (list, tuple)),
         dict: lambda v: isinstance(v, Mapping),
@@ -497,10 +502,6 @@ def _field(item: Any, key: str, where: str, kind: type) -> Any:
         }[kind]
         raise GraphError(f"field {name} is {str(value)[:40]!r}; expected {expected}")
     return value
-
-
-def _finite(value: float) -> bool:
-    return math.isfinite(value)
 
 
 def _names(names: Any) -> str:

@@ -54,8 +54,9 @@ def save(model: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             os.fsync(file.fileno())
         os.replace(partial, target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _write(value: Any, where: str, indent: str, pieces: list[str]) -> None:
@@ -67,10 +68,11 @@ def _write(value: Any, where: str, indent: str, pieces: list[str]) -> None:
         pieces.append(json.dumps(value if isinstance(value, str) or value is None else bool(value)))
     elif isinstance(value, (int, np.integer)):
         pieces.append(str(int(value)))
-    elif isinstance(value, np.float32):
-        pieces.append(_finite(float(value), where) and str(value))
     elif isinstance(value, (float, np.floating)):
-        pieces.append(_finite(float(value), where))
+        if not math.isfinite(value):
+            raise ValueError(f"field {where} is {value}; JSON holds finite numbers only")
+        # The shortest decimal of its own precision.
+        pieces.append(str(value))
     else:
         raise TypeError(
             f"field {where or 'model'} is a {type(value).__name__}; expected JSON data: "
@@ -116,7 +118,7 @@ def _write_array(value: Sequence[Any] | Array, where: str, indent: str, pieces: 
 def _weights(values: Sequence[float] | Array, where: str) -> str:
     try:
         wide = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"field {where} is not an array of numbers: {error}") from error
     if wide.ndim != 1:
         raise TypeError(f"field {where} has shape {wide.shape}; expected a flat array of numbers")
@@ -132,9 +134,3 @@ def _weights(values: Sequence[float] | Array, where: str) -> str:
     # "0" for "0.0": gates and padded kernels are mostly zeros.
     texts = ["0" if text == "0.0" else text for text in map(str, array)]
     return "[" + ",".join(texts) + "]"
-
-
-def _finite(value: float, where: str) -> str:
-    if not math.isfinite(value):
-        raise ValueError(f"field {where} is {value}; JSON holds finite numbers only")
-    return repr(value)

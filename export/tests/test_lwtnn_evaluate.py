@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import time
@@ -8,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lwtnn_converter import Graph, GraphError, save
 
@@ -427,6 +430,43 @@ def test_one_layer_on_two_widths() -> None:
         {"type": "feed_forward", "sources": [1], "layer_index": 3},
     ]
     with pytest.raises(GraphError, match="a layer that reads 2 values elsewhere and 1 here"):
+        Graph(config)
+
+
+def places(item: Any) -> list[tuple[Any, Any]]:
+    """Every container of a JSON value with each of its keys."""
+    keys = list(item) if isinstance(item, dict) else range(len(item))
+    found = [(item, key) for key in keys]
+    for key in keys:
+        if isinstance(item[key], (dict, list)):
+            found += places(item[key])
+    return found
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_other_json_is_a_graph_error_or_runs(data: st.DataObject) -> None:
+    config = graph()
+    embedding = {"weights": [1.0, 2.0], "index": 1, "n_out": 2}
+    config["layers"] += [
+        {"architecture": "maxout", "sublayers": [{"weights": [1.0, 2.0], "bias": [0.0]}]},
+        {"architecture": "embedding", "sublayers": [embedding]},
+    ]
+    config["nodes"] += [
+        {"type": "feed_forward", "sources": [0], "layer_index": 3},
+        {"type": "sequence", "sources": [2], "layer_index": 4},
+    ]
+    spots = places(config)
+    item, key = spots[data.draw(st.integers(0, len(spots) - 1))]
+    item[key] = data.draw(json_values)
+    with contextlib.suppress(GraphError):
         Graph(config)
 
 
