@@ -8,9 +8,8 @@ of a highway layer's carry gate is computed as ``sigmoid(-z)``, which float32 ke
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,11 +17,23 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from lwtnn_converter._graph_json import (
+    SEQUENCE,
+    VECTOR,
+    Input,
+    field,
+    in_order,
+    listed,
+    parse_node,
+    read_file,
+    read_inputs,
+    reads_sequence,
+    sequential_as_graph,
+)
 from lwtnn_converter._layers_numpy import (
     Function,
     GraphError,
     feed_forward,
-    is_number,
     recurrent,
 )
 
@@ -31,20 +42,6 @@ __all__ = ["Graph", "GraphError"]
 Array = npt.NDArray[Any]
 # An input node: one array (n, k), or one (n,) for each variable.
 NodeInput = npt.ArrayLike | Mapping[str, npt.ArrayLike]
-
-_VECTOR = {"input", "feed_forward", "concatenate", "add", "sum", "sequence"}
-_SEQUENCE = {"input_sequence", "time_distributed", "sequence"}
-_RECURRENT = {"lstm", "gru", "simplernn", "embedding"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    """An input node: variables in order, and what lwtnn does to them, ``(x + offset) * scale``."""
-
-    name: str
-    variables: tuple[str, ...]
-    offset: Array
-    scale: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +85,20 @@ class Graph:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype is {self.dtype}; expected float32 or float64")
-        config = source if isinstance(source, Mapping) else _read(Path(source))
+        config = source if isinstance(source, Mapping) else read_file(Path(source))
         if "nodes" not in config:
-            config = _sequential_as_graph(config)
-        self._vectors = _inputs(config, "inputs", self.dtype)
-        self._matrices = _inputs(config, "input_sequences", self.dtype)
+            config = sequential_as_graph(config)
+        self._vectors = read_inputs(config, "inputs", self.dtype)
+        self._matrices = read_inputs(config, "input_sequences", self.dtype)
         self.inputs = {item.name: item.variables for item in self._vectors}
         self.sequences = {item.name: item.variables for item in self._matrices}
-        self._nodes = self._build_nodes(_field(config, "nodes", "", list), config)
+        self._nodes = self._build_nodes(field(config, "nodes", "", list), config)
         self._outputs: dict[str, int] = {}
         self.outputs: dict[str, tuple[str, ...]] = {}
-        for name, output in _field(config, "outputs", "", dict).items():
+        for name, output in field(config, "outputs", "", dict).items():
             where = f"outputs.{name}"
-            index = _field(output, "node_index", where, int)
-            labels = tuple(map(str, _field(output, "labels", where, list)))
+            index = field(output, "node_index", where, int)
+            labels = tuple(map(str, field(output, "labels", where, list)))
             self._check_node(index, f"{where}.node_index")
             width = self._nodes[index].width
             # lwtnn reads only the first values when there are fewer labels.
@@ -161,11 +158,11 @@ class Graph:
         scan: bool,
     ) -> Any:
         if output is not None and output not in self._outputs:
-            raise KeyError(f"no output {output!r}; the outputs are {_names(self._outputs)}")
+            raise ValueError(f"no output {output!r}; the outputs are {listed(self._outputs)}")
         wanted = list(self._outputs) if output is None else [output]
         for name in wanted:
             kind = self._nodes[self._outputs[name]].type
-            if kind not in (_SEQUENCE if scan else _VECTOR):
+            if kind not in (SEQUENCE if scan else VECTOR):
                 right = "compute" if scan else "scan"
                 raise ValueError(f"output {name!r} comes from a {kind} node; use {right} for it")
         vectors = self._feed(inputs or {}, self._vectors, 2)
@@ -188,14 +185,14 @@ class Graph:
         return results[wanted[0]] if len(wanted) == 1 else results
 
     def _feed(
-        self, given: Mapping[str, NodeInput], nodes: Sequence[_Input], rank: int
+        self, given: Mapping[str, NodeInput], nodes: Sequence[Input], rank: int
     ) -> dict[int, Array]:
         """Scaled inputs by position; those not given are missing until a node asks for them."""
         known = {item.name for item in nodes}
         for name in given:
             if name not in known:
                 what = "input" if rank == 2 else "input sequence"
-                raise KeyError(f"no {what} {name!r}; the network has {_names(known)}")
+                raise ValueError(f"no {what} {name!r}; the network has {listed(known)}")
         fed: dict[int, Array] = {}
         for index, node in enumerate(nodes):
             if node.name not in given:
@@ -204,7 +201,7 @@ class Graph:
             if isinstance(value, Mapping):
                 missing = [name for name in node.variables if name not in value]
                 if missing:
-                    raise KeyError(f"input {node.name!r} lacks the variables {_names(missing)}")
+                    raise ValueError(f"input {node.name!r} lacks the variables {listed(missing)}")
                 columns = [np.asarray(value[name], dtype=self.dtype) for name in node.variables]
                 array = np.stack(np.broadcast_arrays(*columns), axis=-1)
             else:
@@ -239,7 +236,7 @@ class Graph:
                 if source not in fed:
                     item = (self._vectors if vector else self._matrices)[source]
                     what = "inputs" if vector else "sequences"
-                    raise KeyError(f"{what} lacks {item.name!r}, which the output depends on")
+                    raise ValueError(f"{what} lacks {item.name!r}, which the output depends on")
                 done[index] = fed[source]
             else:
                 waiting = [source for source in node.sources if source not in done]
@@ -254,7 +251,7 @@ class Graph:
 
     def _as_read(self, node: _Node, source: int, done: Mapping[int, Array]) -> Array:
         """Values of a source as the node reads them: vectors take the last step of a sequence."""
-        if self._nodes[source].type == "sequence" and not _reads_sequence(node.type):
+        if self._nodes[source].type == "sequence" and not reads_sequence(node.type):
             return _last(done[source])
         return done[source]
 
@@ -274,11 +271,11 @@ class Graph:
         return cast(Function, node.function)(sources[0])
 
     def _build_nodes(self, items: list[Any], config: Mapping[str, Any]) -> list[_Node]:
-        layers = _field(config, "layers", "", list)
-        parsed = [_parse_node(item, f"nodes[{i}]", len(items)) for i, item in enumerate(items)]
+        layers = field(config, "layers", "", list)
+        parsed = [parse_node(item, f"nodes[{i}]", len(items)) for i, item in enumerate(items)]
         built: dict[int, _Node] = {}
         functions: dict[tuple[int, bool], tuple[int, Function, int]] = {}
-        for index in _in_order(parsed):
+        for index in in_order(parsed):
             kind, sources, size = parsed[index]
             where = f"nodes[{index}]"
             if kind in ("input", "input_sequence"):
@@ -287,8 +284,8 @@ class Graph:
                 continue
             for source in sources:
                 have = built[source].type
-                if have not in (_SEQUENCE if _reads_sequence(kind) else _VECTOR):
-                    need = "a sequence" if _reads_sequence(kind) else "a vector"
+                if have not in (SEQUENCE if reads_sequence(kind) else VECTOR):
+                    need = "a sequence" if reads_sequence(kind) else "a vector"
                     raise GraphError(
                         f"field {where}.sources holds {source}, a {have} node, but a {kind} node "
                         f"reads {need}"
@@ -330,10 +327,6 @@ class Graph:
             raise GraphError(f"field {where} is {index}, but there are {len(self._nodes)} nodes")
 
 
-def _reads_sequence(kind: str) -> bool:
-    return kind in ("sequence", "time_distributed", "sum")
-
-
 def _last(sequence: Array) -> Array:
     """Last step of (n, steps, k); zeros for an empty sequence, as in lwtnn."""
     if sequence.shape[1] == 0:
@@ -342,7 +335,7 @@ def _last(sequence: Array) -> Array:
 
 
 def _input_node(
-    kind: str, sources: tuple[int, ...], size: int, declared: Sequence[_Input], where: str
+    kind: str, sources: tuple[int, ...], size: int, declared: Sequence[Input], where: str
 ) -> _Node:
     what = "inputs" if kind == "input" else "input_sequences"
     if sources[0] >= len(declared):
@@ -355,154 +348,3 @@ def _input_node(
             f"field {where}.size is {size}, but {what}[{sources[0]}] has {variables} variables"
         )
     return _Node(kind, sources, size, None)
-
-
-def _parse_node(item: Any, where: str, count: int) -> tuple[str, tuple[int, ...], int]:
-    """Type, sources, and size or layer index (0 for nodes that have neither)."""
-    if not isinstance(item, Mapping):
-        raise GraphError(f"field {where} is not an object")
-    kind = _field(item, "type", where, str)
-    if kind not in _VECTOR | _SEQUENCE:
-        raise GraphError(
-            f"field {where}.type is {kind!r}; expected one of {_names(_VECTOR | _SEQUENCE)}"
-        )
-    sources = tuple(_field(item, "sources", where, list))
-    single = kind not in ("concatenate", "add")
-    if not sources or (single and len(sources) != 1):
-        wanted = "1 source" if single else "at least 1 source"
-        raise GraphError(f"field {where}.sources has {len(sources)} entries; expected {wanted}")
-    for source in sources:
-        if not isinstance(source, int) or isinstance(source, bool) or source < 0:
-            raise GraphError(f"field {where}.sources holds {source!r}; expected a node's number")
-        if source >= count and kind not in ("input", "input_sequence"):
-            raise GraphError(f"field {where}.sources holds {source}, but there are {count} nodes")
-    if kind in ("input", "input_sequence"):
-        return kind, sources, _field(item, "size", where, int)
-    if kind in ("feed_forward", "time_distributed", "sequence"):
-        return kind, sources, _field(item, "layer_index", where, int)
-    return kind, sources, 0
-
-
-def _in_order(parsed: Sequence[tuple[str, tuple[int, ...], int]]) -> list[int]:
-    """Indices of nodes, sources before those that read them."""
-    order: list[int] = []
-    state: dict[int, str] = {}
-    for start in range(len(parsed)):
-        stack = [start]
-        while stack:
-            index = stack[-1]
-            kind, sources, _ = parsed[index]
-            if state.get(index) == "done":
-                stack.pop()
-                continue
-            waiting = [
-                source
-                for source in sources
-                if kind not in ("input", "input_sequence") and state.get(source) != "done"
-            ]
-            if not waiting:
-                state[index] = "done"
-                order.append(index)
-                stack.pop()
-                continue
-            state[index] = "open"
-            for source in waiting:
-                if state.get(source) == "open":
-                    raise GraphError(
-                        f"field nodes[{index}].sources holds {source}, which is a cycle"
-                    )
-            stack.extend(waiting[:1])
-    return order
-
-
-def _inputs(config: Mapping[str, Any], key: str, dtype: np.dtype[Any]) -> list[_Input]:
-    nodes: list[_Input] = []
-    for number, item in enumerate(_field(config, key, "", list)):
-        where = f"{key}[{number}]"
-        if not isinstance(item, Mapping):
-            raise GraphError(f"field {where} is not an object")
-        variables = _field(item, "variables", where, list)
-        names = [_field(v, "name", f"{where}.variables[{i}]", str) for i, v in enumerate(variables)]
-        columns = []
-        for name in ("offset", "scale"):
-            values = [
-                _field(v, name, f"{where}.variables[{i}]", float) for i, v in enumerate(variables)
-            ]
-            columns.append(np.array(values, dtype=dtype))
-        nodes.append(_Input(_field(item, "name", where, str), tuple(names), *columns))
-    repeated = {node.name for node in nodes if sum(node.name == n.name for n in nodes) > 1}
-    if repeated:
-        raise GraphError(f"field {key} holds {_names(repeated)} more than once")
-    return nodes
-
-
-def _sequential_as_graph(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Graph form of a sequential JSON: one input, one chain, one output.
-
-    As in lwtnn, a JSON with recurrent or embedding layers reads a sequence (``LightweightRNN``);
-    these layers come first, whatever their place in the file, the others read their last step.
-    """
-    layers = _field(config, "layers", "", list)
-    variables = _field(config, "inputs", "", list)
-    labels = _field(config, "outputs", "", list)
-    kinds = [
-        _field(layer, "architecture", f"layers[{i}]", str) if isinstance(layer, Mapping) else ""
-        for i, layer in enumerate(layers)
-    ]
-    first = [i for i, kind in enumerate(kinds) if kind in _RECURRENT]
-    rest = [i for i, kind in enumerate(kinds) if kind not in _RECURRENT]
-    declared = [{"name": "inputs", "variables": variables}]
-    nodes: list[dict[str, Any]] = [
-        {"type": "input_sequence" if first else "input", "sources": [0], "size": len(variables)}
-    ]
-    for index in first + rest:
-        kind = "sequence" if index in first else "feed_forward"
-        nodes.append({"type": kind, "sources": [len(nodes) - 1], "layer_index": index})
-    return {
-        "inputs": [] if first else declared,
-        "input_sequences": declared if first else [],
-        "nodes": nodes,
-        "layers": layers,
-        "outputs": {"outputs": {"node_index": len(nodes) - 1, "labels": labels}},
-    }
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise GraphError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise GraphError(f"{path} holds a {type(config).__name__}; expected a JSON object")
-    return config
-
-
-def _field(item: Any, key: str, where: str, kind: type) -> Any:
-    """A field of the right type; ints pass for floats, infinities and NaN do not pass."""
-    name = f"{where}.{key}" if where else key
-    if not isinstance(item, Mapping):
-        raise GraphError(f"field {where or 'model'} is not an object")
-    if key not in item:
-        raise GraphError(f"field {name} is missing; {where or 'the model'} has {_names(item)}")
-    value = item[key]
-    accepted: Callable[[Any], bool] = {
-        float: is_number,
-        int: lambda v: isinstance(v, int) and not isinstance(v, bool),
-        list: lambda v: isinstance(v, (list, tuple)),
-        dict: lambda v: isinstance(v, Mapping),
-        str: lambda v: isinstance(v, str),
-    }[kind]
-    if not accepted(value):
-        expected = {
-            float: "a finite number",
-            int: "an integer",
-            list: "an array",
-            dict: "an object",
-            str: "a string",
-        }[kind]
-        raise GraphError(f"field {name} is {str(value)[:40]!r}; expected {expected}")
-    return value
-
-
-def _names(names: Any) -> str:
-    return ", ".join(map(repr, sorted(names))) or "none"

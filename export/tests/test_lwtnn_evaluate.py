@@ -486,36 +486,32 @@ def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "inputs, sequences, output, error, message",
+    "inputs, sequences, output, message",
     [
-        ({"c": [1.0]}, None, "y", KeyError, "no input 'c'; the network has 'a', 'b'"),
-        ({}, {"t": [1.0]}, "y", KeyError, "no input sequence 't'; the network has 's'"),
-        ({"a": [[1.0, 2.0]]}, SEQUENCE, "y", KeyError, "inputs lacks 'b', which the output"),
-        (VECTORS, None, "y", KeyError, "sequences lacks 's', which the output depends on"),
-        ({"a": {"p": 1.0}}, None, "y", KeyError, "input 'a' lacks the variables 'q'"),
-        ({"a": np.ones((2, 3))}, None, "y", ValueError, r"shape \(2, 3\); expected \(n, 2\)"),
+        ({"c": [1.0]}, None, "y", "no input 'c'; the network has 'a', 'b'"),
+        ({}, {"t": [1.0]}, "y", "no input sequence 't'; the network has 's'"),
+        ({"a": [[1.0, 2.0]]}, SEQUENCE, "y", "inputs lacks 'b', which the output"),
+        (VECTORS, None, "y", "sequences lacks 's', which the output depends on"),
+        ({"a": {"p": 1.0}}, None, "y", "input 'a' lacks the variables 'q'"),
+        ({"a": np.ones((2, 3))}, None, "y", r"shape \(2, 3\); expected \(n, 2\)"),
         (
             VECTORS,
             {"s": np.ones((2, 3, 1))},
             "y",
-            ValueError,
             r"shape \(2, 3, 1\); expected \(n, steps, 2\)",
         ),
         (
             {"a": np.ones((3, 2)), "b": np.ones((2, 1))},
             SEQUENCE,
             "y",
-            ValueError,
             r"differ in their number of events: \[2, 3\]",
         ),
-        (VECTORS, SEQUENCE, "x", KeyError, "no output 'x'; the outputs are 'last', 'steps'"),
-        (VECTORS, SEQUENCE, "steps", ValueError, "from a time_distributed node; use scan for it"),
+        (VECTORS, SEQUENCE, "x", "no output 'x'; the outputs are 'last', 'steps'"),
+        (VECTORS, SEQUENCE, "steps", "from a time_distributed node; use scan for it"),
     ],
 )
-def test_wrong_inputs(
-    inputs: Any, sequences: Any, output: str, error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
+def test_wrong_inputs(inputs: Any, sequences: Any, output: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Graph(graph()).compute(inputs, sequences, output)
 
 
