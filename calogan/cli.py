@@ -116,6 +116,7 @@ def voxelize(
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     )
     with bar:
         task = bar.add_task("voxelizing", total=1.0, events=0)

@@ -180,9 +180,16 @@ def open_root(path: Path) -> Any:
         raise CaloganError(
             f"{path} is cut short: it has {size} bytes, its header says {expected}; copy it again"
         )
+    # Plain reads: mapped pages would count as memory in use, as much as the file is large.
     return decode(
         str(path),
-        lambda: uproot.open(path, object_cache=None, array_cache=None, handler=uproot.MemmapSource),
+        lambda: uproot.open(
+            path,
+            object_cache=None,
+            array_cache=None,
+            handler=uproot.MultithreadedFileSource,
+            num_workers=1,
+        ),
     )
 
 
