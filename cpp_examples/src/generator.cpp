@@ -145,7 +145,8 @@ struct Generator::Model {
   void write_latents(Network::Columns columns, std::size_t n, const float* values) const;
   void replay(const std::vector<detail::SelfTest>& tests, const std::string& source);
 
-  // Calls fill(first, n, latents) and use(first, n, fractions) for each block of showers.
+  // For each block of showers: fill(first, n, latents) writes their latents, use(first, n, fractions)
+  // takes the result.
   template <class Fill, class Use>
   void run(std::size_t n, const double* values, Fill fill, Use use) const {
     float* const memory = workspace();
@@ -157,6 +158,21 @@ struct Generator::Model {
       write_conditions(inputs, count, values + first * conditions.size());
       use(first, count, network.run(memory, count));
     }
+  }
+
+  // A `fill` that takes the latents from an array.
+  auto from_array(const float* latents) const {
+    return [this, latents](std::size_t first, std::size_t n, Network::Columns columns) {
+      write_latents(columns, n, latents + first * latent_variables.size());
+    };
+  }
+
+  // A `use` that writes energies.
+  auto into_energies(const double* values, double threshold, float* energies) const {
+    return [=](std::size_t first, std::size_t n, Network::Columns fractions) {
+      to_energies(fractions, n, values + first * conditions.size(), threshold,
+                  energies + first * cells.size());
+    };
   }
 
   void to_energies(Network::Columns fractions, std::size_t n, const double* values, double threshold,
@@ -296,13 +312,10 @@ void Generator::Model::replay(const std::vector<detail::SelfTest>& tests,
   for (std::size_t t = 0; t < tests.size(); ++t) {
     const detail::SelfTest& test = tests[t];
     check_count(test.conditions, 1, /*extrapolate*/ true);
-    const auto fill = [&](std::size_t, std::size_t n, Network::Columns columns) {
-      write_latents(columns, n, test.latent.data());
-    };
     const auto compare = [&](std::size_t, std::size_t, Network::Columns fractions) {
       auto next = runs.begin();
       for (std::size_t i = 0; i < test.fractions.size(); ++i) {
-        const double found = fractions.data[i];
+        const auto found = static_cast<double>(fractions.data[i]);
         const double expected = test.fractions[i];
         const bool leftover = next == runs.end() || i < next->output;
         if (!leftover && i + 1 == next->output + next->n) ++next;
@@ -316,7 +329,7 @@ void Generator::Model::replay(const std::vector<detail::SelfTest>& tests,
         self_test_deviation = std::max(self_test_deviation, deviation);
       }
     };
-    run(1, test.conditions.data(), fill, compare);
+    run(1, test.conditions.data(), from_array(test.latent.data()), compare);
   }
   n_self_tests = tests.size();
 }
@@ -369,33 +382,23 @@ void Generator::generate(std::size_t n, Span conditions, std::uint64_t seed,
                          std::uint64_t first_event, float* energies_mev) const {
   const Model& model = *model_;
   model.check_count(conditions, n, extrapolate_);
-  const auto fill = [&](std::size_t first, std::size_t count, Network::Columns columns) {
+  const auto draw = [&](std::size_t first, std::size_t count, Network::Columns columns) {
     for (std::size_t i = 0; i < count; ++i) {
       float* const latents = columns.data + i * columns.stride;
-      detail::normals(seed, first_event + first + i, model.latent_mean, model.latent_std, latents,
-                      latent_size());
+      draw_latents(seed, first_event + first + i, latents);
       model.write_latents({latents, columns.stride}, 1, latents);
     }
   };
-  const auto use = [&](std::size_t first, std::size_t count, Network::Columns fractions) {
-    model.to_energies(fractions, count, conditions.data() + first * model.conditions.size(),
-                      threshold_, energies_mev + first * n_voxels());
-  };
-  model.run(n, conditions.data(), fill, use);
+  model.run(n, conditions.data(), draw,
+            model.into_energies(conditions.data(), threshold_, energies_mev));
 }
 
 void Generator::generate_from(std::size_t n, Span conditions, const float* latents,
                               float* energies_mev) const {
   const Model& model = *model_;
   model.check_count(conditions, n, extrapolate_);
-  const auto fill = [&](std::size_t first, std::size_t count, Network::Columns columns) {
-    model.write_latents(columns, count, latents + first * latent_size());
-  };
-  const auto use = [&](std::size_t first, std::size_t count, Network::Columns fractions) {
-    model.to_energies(fractions, count, conditions.data() + first * model.conditions.size(),
-                      threshold_, energies_mev + first * n_voxels());
-  };
-  model.run(n, conditions.data(), fill, use);
+  model.run(n, conditions.data(), model.from_array(latents),
+            model.into_energies(conditions.data(), threshold_, energies_mev));
 }
 
 void Generator::draw_latents(std::uint64_t seed, std::uint64_t event_number, float* latents) const {
@@ -407,16 +410,13 @@ void Generator::evaluate(std::size_t n, Span conditions, const float* latents,
                          float* fractions) const {
   const Model& model = *model_;
   model.check_count(conditions, n, extrapolate_);
-  const auto fill = [&](std::size_t first, std::size_t count, Network::Columns columns) {
-    model.write_latents(columns, count, latents + first * latent_size());
-  };
-  const auto use = [&](std::size_t first, std::size_t count, Network::Columns found) {
+  const auto copy = [&](std::size_t first, std::size_t count, Network::Columns found) {
     for (std::size_t i = 0; i < count; ++i) {
       const float* const column = found.data + i * found.stride;
       std::copy(column, column + n_outputs(), fractions + (first + i) * n_outputs());
     }
   };
-  model.run(n, conditions.data(), fill, use);
+  model.run(n, conditions.data(), model.from_array(latents), copy);
 }
 
 std::string_view version() noexcept { return CALOGAN_VERSION; }

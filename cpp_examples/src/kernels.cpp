@@ -7,26 +7,26 @@ namespace calogan::detail {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int width = 16;      // floats in a register
-constexpr int batch_panels = 2;  // the register tile for batches: panels by columns
-constexpr int batch_columns = 8;
-constexpr int single_panels = 8;  // the tile for one column: enough sums to hide the latency
+constexpr std::size_t width = 16;        // floats in a register
+constexpr std::size_t batch_panels = 2;  // the register tile for batches: panels by columns
+constexpr std::size_t batch_columns = 8;
+constexpr std::size_t single_panels = 8;  // the tile for one column: enough sums to hide the latency
 #elif defined(__AVX__)
-constexpr int width = 8;
-constexpr int batch_panels = 1;
-constexpr int batch_columns = 6;
-constexpr int single_panels = 4;
+constexpr std::size_t width = 8;
+constexpr std::size_t batch_panels = 1;
+constexpr std::size_t batch_columns = 6;
+constexpr std::size_t single_panels = 4;
 #else
-constexpr int width = 4;
-constexpr int batch_panels = 1;
-constexpr int batch_columns = 3;
-constexpr int single_panels = 2;
+constexpr std::size_t width = 4;
+constexpr std::size_t batch_panels = 1;
+constexpr std::size_t batch_columns = 2;
+constexpr std::size_t single_panels = 2;
 #endif
 
 typedef float Vector __attribute__((vector_size(width * 4)));
 typedef int Mask __attribute__((vector_size(width * 4)));
 
-constexpr int registers = static_cast<int>(panel_rows) / width;  // per panel and column
+constexpr std::size_t registers = panel_rows / width;  // per panel and column
 
 inline Vector load(const float* p) {
   Vector v;
@@ -43,15 +43,15 @@ inline Vector select(Mask mask, Vector yes, Vector no) { return mask ? yes : no;
 // ---------------------------------------------------------------------------------------------
 // Dense layers
 
-template <int Panels, int Columns>
+template <std::size_t Panels, std::size_t Columns>
 void tile(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
           const float* x, std::size_t ldx, float* y, std::size_t ldy) {
   const std::size_t panel_size = panel_rows * inputs;
   Vector sum[Columns][Panels][registers];
-  for (int c = 0; c < Columns; ++c) {
-    for (int p = 0; p < Panels; ++p) {
-      for (int r = 0; r < registers; ++r) {
-        sum[c][p][r] = load(bias + p * static_cast<int>(panel_rows) + r * width);
+  for (std::size_t c = 0; c < Columns; ++c) {
+    for (std::size_t p = 0; p < Panels; ++p) {
+      for (std::size_t r = 0; r < registers; ++r) {
+        sum[c][p][r] = load(bias + p * panel_rows + r * width);
       }
     }
   }
@@ -63,34 +63,33 @@ void tile(const float* panels, const float* bias, std::size_t rows, std::size_t 
     Vector part[Columns][Panels][registers] = {};
     for (std::size_t k = first; k < end; ++k) {
       Vector w[Panels][registers];
-      for (int p = 0; p < Panels; ++p) {
-        for (int r = 0; r < registers; ++r) {
-          w[p][r] = load(panels + static_cast<std::size_t>(p) * panel_size + k * panel_rows +
-                         static_cast<std::size_t>(r * width));
+      for (std::size_t p = 0; p < Panels; ++p) {
+        for (std::size_t r = 0; r < registers; ++r) {
+          w[p][r] = load(panels + p * panel_size + k * panel_rows + r * width);
         }
       }
-      for (int c = 0; c < Columns; ++c) {
-        const float value = x[static_cast<std::size_t>(c) * ldx + k];
-        for (int p = 0; p < Panels; ++p) {
-          for (int r = 0; r < registers; ++r) part[c][p][r] += w[p][r] * value;
+      for (std::size_t c = 0; c < Columns; ++c) {
+        const float value = x[c * ldx + k];
+        for (std::size_t p = 0; p < Panels; ++p) {
+          for (std::size_t r = 0; r < registers; ++r) part[c][p][r] += w[p][r] * value;
         }
       }
     }
-    for (int c = 0; c < Columns; ++c) {
-      for (int p = 0; p < Panels; ++p) {
-        for (int r = 0; r < registers; ++r) sum[c][p][r] += part[c][p][r];
+    for (std::size_t c = 0; c < Columns; ++c) {
+      for (std::size_t p = 0; p < Panels; ++p) {
+        for (std::size_t r = 0; r < registers; ++r) sum[c][p][r] += part[c][p][r];
       }
     }
   }
-  for (int c = 0; c < Columns; ++c) {
-    float* out = y + static_cast<std::size_t>(c) * ldy;
-    for (int p = 0; p < Panels; ++p) {
-      const std::size_t first = static_cast<std::size_t>(p) * panel_rows;
+  for (std::size_t c = 0; c < Columns; ++c) {
+    float* out = y + c * ldy;
+    for (std::size_t p = 0; p < Panels; ++p) {
+      const std::size_t first = p * panel_rows;
       if (first + panel_rows <= rows) {
-        for (int r = 0; r < registers; ++r) store(out + first + r * width, sum[c][p][r]);
+        for (std::size_t r = 0; r < registers; ++r) store(out + first + r * width, sum[c][p][r]);
       } else if (first < rows) {
         float padded[panel_rows];
-        for (int r = 0; r < registers; ++r) store(padded + r * width, sum[c][p][r]);
+        for (std::size_t r = 0; r < registers; ++r) store(padded + r * width, sum[c][p][r]);
         __builtin_memcpy(out + first, padded, (rows - first) * sizeof(float));
       }
     }
@@ -98,7 +97,7 @@ void tile(const float* panels, const float* bias, std::size_t rows, std::size_t 
 }
 
 // The columns left over after full tiles, fewer than `Columns`.
-template <int Panels, int Columns>
+template <std::size_t Panels, std::size_t Columns>
 void last_columns(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
                   const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t left) {
   if constexpr (Columns > 1) {
@@ -110,7 +109,7 @@ void last_columns(const float* panels, const float* bias, std::size_t rows, std:
   }
 }
 
-template <int Panels, int Columns>
+template <std::size_t Panels, std::size_t Columns>
 void panel_columns(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
                    const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
   std::size_t c = 0;
@@ -123,7 +122,7 @@ void panel_columns(const float* panels, const float* bias, std::size_t rows, std
   }
 }
 
-template <int Panels, int Columns>
+template <std::size_t Panels, std::size_t Columns>
 void all_panels(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
                 const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
   std::size_t row = 0;
@@ -236,7 +235,7 @@ void softmax(float* y, std::size_t rows) {
   }
   if (i < rows) {
     float padded[width];
-    for (int j = 0; j < width; ++j) padded[j] = largest - 100.0f;  // adds nothing
+    for (std::size_t j = 0; j < width; ++j) padded[j] = largest - 100.0f;  // adds nothing
     __builtin_memcpy(padded, y + i, (rows - i) * sizeof(float));
     const Vector e = term(load(padded));
     sums += e;
@@ -244,7 +243,7 @@ void softmax(float* y, std::size_t rows) {
     __builtin_memcpy(y + i, padded, (rows - i) * sizeof(float));
   }
   float sum = 0;
-  for (int j = 0; j < width; ++j) sum += sums[j];
+  for (std::size_t j = 0; j < width; ++j) sum += sums[j];
   const float inverse = 1.0f / sum;
   elementwise(y, rows, [inverse](Vector x) { return x * inverse; });
 }

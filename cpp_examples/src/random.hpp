@@ -49,7 +49,7 @@ inline void normals(std::uint64_t seed, std::uint64_t event, double mean, double
     const Philox4 w =
         random_block(seed, event, Stream::latents, static_cast<std::uint32_t>(i / 4));
     double z[4];
-    for (int pair = 0; pair < 2; ++pair) {
+    for (std::size_t pair = 0; pair < 2; ++pair) {
       const double radius = std::sqrt(-2.0 * std::log(open_unit(w[2 * pair])));
       const double angle = two_pi * open_unit(w[2 * pair + 1]);
       z[2 * pair] = radius * std::cos(angle);
