@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,66 +102,96 @@ def _read_file(
     chunk_bytes: int,
 ) -> Iterator[HitChunk]:
     constants = _constants(path, conditions, overrides)
-    from_branch = {
-        name: str(card.branch) for name, card in conditions.items() if name not in constants
-    }
+    branch_of = {n: str(card.branch) for n, card in conditions.items() if n not in constants}
     with open_root(path) as directory:
-        tree = _tree(directory, path, input.tree, "tree")
-        where = f"tree '{input.tree}' of {path}"
-        if input.layout == "cells":
-            cells = _cell_branches(tree, input, where)
-            columns = [*cells, *input.overflow_cells]
-        else:
-            cells = []
-            columns = list(input.branches.values())
-            for role, branch in input.branches.items():
-                _require(branch, tree, where, f"[input.branches] {role}")
-        entries = int(tree.num_entries)
-        if entries == 0:
-            raise CaloganError(f"{where} has no entries")
-        apart = input.condition_tree not in (None, input.tree)
-        source, source_where = tree, where
-        if apart:
-            source = _tree(directory, path, str(input.condition_tree), "condition_tree")
-            source_where = f"tree '{input.condition_tree}' of {path}"
-            if int(source.num_entries) != entries:
-                raise CaloganError(
-                    f"{source_where} has {source.num_entries} entries, but '{input.tree}' has "
-                    f"{entries}; conditions and hits must go entry by entry"
-                )
-        for name, branch in from_branch.items():
-            _require(
-                branch,
-                source,
-                source_where,
-                f"[conditions.{name}] branch",
-                f", or give a constant with --set {name}=VALUE",
-            )
-        wanted = list(dict.fromkeys([*columns, *([] if apart else from_branch.values())]))
-        step = decode(where, lambda: _entries_per_chunk(tree, wanted, chunk_bytes))
-        for start, stop, arrays in _arrays(tree, wanted, step, entries, where):
+        tree = _Tree(directory, path, input.tree, "tree")
+        if not tree.entries:
+            raise CaloganError(f"{tree.where} has no entries")
+        cells = _cell_branches(tree, input) if input.layout == "cells" else []
+        for role, branch in input.branches.items():
+            tree.require(branch, f"[input.branches] {role}")
+        source = tree
+        if input.condition_tree not in (None, input.tree):
+            source = _condition_tree(directory, path, input, tree)
+        for name, branch in branch_of.items():
+            key = f"[conditions.{name}] branch"
+            source.require(branch, key, f", or give a constant with --set {name}=VALUE")
+        wanted = [*cells, *input.overflow_cells, *input.branches.values()]
+        if source is tree:
+            wanted += branch_of.values()
+        for start, arrays in tree.chunks(wanted, chunk_bytes):
+            n = len(arrays)
             beside = arrays
-            if from_branch and apart:
-                branches = list(dict.fromkeys(from_branch.values()))
-                read = partial(source.arrays, entry_start=start, entry_stop=stop, library="ak")
-                beside = decode(source_where, partial(read, branches))
-            found = {
-                name: _scalar(beside[branch], branch, source_where, start)
-                for name, branch in from_branch.items()
-            }
-            found.update({name: np.full(stop - start, value) for name, value in constants.items()})
+            if branch_of and source is not tree:
+                beside = source.read(branch_of.values(), start, start + n)
+            values = {name: np.full(n, value) for name, value in constants.items()}
+            for name, branch in branch_of.items():
+                values[name] = _scalar(beside[branch], branch, source.where, start)
+            read = _jagged_hits if input.layout != "cells" else partial(_cell_hits, cells=cells)
             yield HitChunk(
-                _cell_hits(arrays, cells, input, where, start)
-                if input.layout == "cells"
-                else _jagged_hits(arrays, input, where, start),
+                read(arrays, input, tree.where, start),
                 {
-                    name: _condition(name, card, found[name], name in overrides, path, start)
+                    name: _condition(name, card, values[name], name in overrides, path, start)
                     for name, card in conditions.items()
                 },
                 path,
                 start,
-                entries,
+                tree.entries,
             )
+
+
+class _Tree:
+    """A tree of a file; its errors say which."""
+
+    def __init__(self, directory: Any, path: Path, name: str, key: str) -> None:
+        """Find tree `name`, which the card's [input] `key` asks for."""
+        self.where = f"tree '{name}' of {path}"
+        trees = tree_names(directory)
+        if name not in trees:
+            hint = f"nearest: {nearest(name, trees)}; set [input] {key} = ..."
+            raise CaloganError(
+                f"no tree '{name}' in {path}; {hint if trees else 'the file has no trees'}"
+            )
+        self.tree = decode(self.where, lambda: directory[name])
+        self.entries = int(self.tree.num_entries)
+
+    def require(self, branch: str, key: str, other: str = "") -> None:
+        """Raise CaloganError if there is no such branch; `key` of the card names it."""
+        if branch not in self.tree:
+            raise CaloganError(
+                f"no branch '{branch}' in {self.where}; "
+                f"nearest: {nearest(branch, branch_names(self.tree))}; set {key} = ...{other}"
+            )
+
+    def read(self, branches: Iterable[str], start: int, stop: int) -> Any:
+        names = list(dict.fromkeys(branches))
+        read = partial(self.tree.arrays, entry_start=start, entry_stop=stop, library="ak")
+        return decode(self.where, lambda: read(names))
+
+    def chunks(self, branches: Iterable[str], size: int) -> Iterator[tuple[int, Any]]:
+        """Number of the first entry, and arrays of about `size` bytes, for successive entries."""
+        names = list(dict.fromkeys(branches))
+        step = decode(self.where, lambda: _entries_per_chunk(self.tree, names, size))
+        if step >= self.entries:
+            yield 0, self.read(names, 0, self.entries)
+            return
+        # iterate keeps the basket that straddles two chunks, so none is decompressed twice.
+        parts = self.tree.iterate(names, step_size=step, library="ak")
+        start = 0
+        while start < self.entries:
+            arrays = decode(self.where, lambda: next(parts))
+            yield start, arrays
+            start += len(arrays)
+
+
+def _condition_tree(directory: Any, path: Path, input: Input, hits: _Tree) -> _Tree:
+    tree = _Tree(directory, path, str(input.condition_tree), "condition_tree")
+    if tree.entries != hits.entries:
+        raise CaloganError(
+            f"{tree.where} has {tree.entries} entries, but '{input.tree}' has {hits.entries}; "
+            "conditions and hits must go entry by entry"
+        )
+    return tree
 
 
 def open_root(path: Path) -> Any:
@@ -180,7 +210,8 @@ def open_root(path: Path) -> Any:
         raise CaloganError(
             f"{path} is cut short: it has {size} bytes, its header says {expected}; copy it again"
         )
-    # Plain reads: mapped pages would count as memory in use, as much as the file is large.
+    # Plain reads here and now: threads cost more than they bring, and mapped pages would count as
+    # memory in use, as much as the file is large.
     return decode(
         str(path),
         lambda: uproot.open(
@@ -188,7 +219,7 @@ def open_root(path: Path) -> Any:
             object_cache=None,
             array_cache=None,
             handler=uproot.MultithreadedFileSource,
-            num_workers=1,
+            use_threads=False,
         ),
     )
 
@@ -232,28 +263,6 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _tree(directory: Any, path: Path, name: str, key: str) -> Any:
-    trees = tree_names(directory)
-    if name not in trees:
-        raise CaloganError(
-            f"no tree '{name}' in {path}; "
-            + (
-                f"nearest: {nearest(name, trees)}; set [input] {key} = ..."
-                if trees
-                else "the file has no trees"
-            )
-        )
-    return decode(f"tree '{name}' of {path}", lambda: directory[name])
-
-
-def _require(branch: str, tree: Any, where: str, key: str, other: str = "") -> None:
-    if branch not in tree:
-        raise CaloganError(
-            f"no branch '{branch}' in {where}; nearest: {nearest(branch, branch_names(tree))}; "
-            f"set {key} = ...{other}"
-        )
-
-
 def _entries_per_chunk(tree: Any, branches: list[str], chunk_bytes: int) -> int:
     """Entries whose branches take about `chunk_bytes` once decompressed."""
     entries = int(tree.num_entries)
@@ -262,23 +271,6 @@ def _entries_per_chunk(tree: Any, branches: list[str], chunk_bytes: int) -> int:
     except AttributeError:  # an RNTuple; a TTree would take long to answer this way
         return max(1, int(tree.num_entries_for(chunk_bytes, filter_name=branches)))
     return max(1, int(entries * chunk_bytes / max(1, total)))
-
-
-def _arrays(
-    tree: Any, branches: list[str], step: int, entries: int, where: str
-) -> Iterator[tuple[int, int, Any]]:
-    """Arrays of `branches` for successive entries: (start, stop, arrays)."""
-    if step >= entries:
-        arrays = decode(where, lambda: tree.arrays(branches, library="ak"))
-        yield 0, entries, arrays
-        return
-    # iterate keeps the basket that straddles two chunks, so none is decompressed twice.
-    chunks = tree.iterate(branches, step_size=step, library="ak")
-    start = 0
-    while start < entries:
-        arrays = decode(where, lambda: next(chunks))
-        yield start, start + len(arrays), arrays
-        start += len(arrays)
 
 
 def _constants(
@@ -405,7 +397,7 @@ def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
     return Hits(offsets, _scaled(energy, factor), input.layout, coordinates)
 
 
-def _cell_hits(arrays: Any, cells: list[str], input: Input, where: str, start: int) -> Hits:
+def _cell_hits(arrays: Any, input: Input, where: str, start: int, cells: list[str]) -> Hits:
     """One branch a cell: every cell that is not zero becomes a hit."""
     columns = [_scalar(arrays[b], b, where, start) for b in [*cells, *input.overflow_cells]]
     dense = np.stack(columns, axis=1)
@@ -418,24 +410,25 @@ def _cell_hits(arrays: Any, cells: list[str], input: Input, where: str, start: i
     return Hits(offsets, _scaled(energy, factor), "cells", {"voxel": voxel})
 
 
-def _cell_branches(tree: Any, input: Input, where: str) -> list[str]:
+def _cell_branches(tree: _Tree, input: Input) -> list[str]:
     """The branches of voxels 0, 1, ... in order, without the overflow cells."""
     before, after = input.cells.split("{}")
     form = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
-    known = branch_names(tree)
+    known = branch_names(tree.tree)
     numbered = {int(m.group(1)): m.group(0) for m in map(form.fullmatch, known) if m}
     for branch in input.overflow_cells:
-        _require(branch, tree, where, "[input] overflow_cells")
+        tree.require(branch, "[input] overflow_cells")
     cells = {i: b for i, b in numbered.items() if b not in input.overflow_cells}
     if not cells:
         raise CaloganError(
-            f"no branch like '{input.cells}' in {where}; nearest: {nearest(input.cells, known)}; "
+            f"no branch like '{input.cells}' in {tree.where}; "
+            f"nearest: {nearest(input.cells, known)}; "
             "set [input] cells = ... with {} for the number"
         )
     gaps = [i for i in range(len(cells)) if i not in cells]
     if gaps:
         raise CaloganError(
-            f"no branch '{input.cells.format(gaps[0])}' in {where}, though there is "
+            f"no branch '{input.cells.format(gaps[0])}' in {tree.where}, though there is "
             f"'{cells[max(cells)]}'; cells must count from 0 without gaps"
         )
     return [cells[i] for i in range(len(cells))]

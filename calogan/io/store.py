@@ -180,7 +180,7 @@ class _ChunkedColumns:
         self._row_shape = () if width is None else (width,)
         self._buffer = np.empty((rows, *self._row_shape), "<f4")
         self._filled = 0
-        self._n = 0
+        self._n = 0  # rows handed to the pool
         self._capacity = 0
         self._dataset: h5py.Dataset | None = None
         self._pending: deque[tuple[int, Future[bytes]]] = deque()
@@ -196,17 +196,18 @@ class _ChunkedColumns:
                 self._flush()
 
     def finish(self) -> None:
+        dataset = self._drain(0)
+        # Cut to size before the last chunk is there: HDF5 would decode it, to clear its end.
+        dataset.resize(self._n + self._filled, axis=0)
         if self._filled:
             self._buffer[self._filled :] = 0
-            self._flush()
-        dataset = self._drain(0)
-        dataset.resize(self._n, axis=0)
+            self._write(dataset, self._n, _deflate(self._buffer))
 
     def _flush(self) -> None:
-        start, self._n = self._n, self._n + self._filled
-        self._filled = 0
-        self._pending.append((start, self._pool.submit(_deflate, self._buffer)))
+        self._pending.append((self._n, self._pool.submit(_deflate, self._buffer)))
         self._buffer = np.empty_like(self._buffer)
+        self._n += self._filled
+        self._filled = 0
         self._drain(8)
 
     def _drain(self, keep: int) -> h5py.Dataset:
@@ -227,9 +228,11 @@ class _ChunkedColumns:
                 # HDF5 takes long to resize, so it grows in large steps.
                 self._capacity = 2 * start + self._rows
                 self._dataset.resize(self._capacity, axis=0)
-            offsets = (start, *(0 for _ in self._row_shape))
-            self._dataset.id.write_direct_chunk(offsets, future.result())
+            self._write(self._dataset, start, future.result())
         return self._dataset
+
+    def _write(self, dataset: h5py.Dataset, start: int, chunk: bytes) -> None:
+        dataset.id.write_direct_chunk((start, *(0 for _ in self._row_shape)), chunk)
 
 
 def _deflate(data: NDArray[np.float32]) -> bytes:
