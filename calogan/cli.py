@@ -395,8 +395,9 @@ def export(
         for c in block["conditions"]["variables"]
     )
     size = output.stat().st_size / 1e6
+    n_latents = sum(node["size"] for node in block["latent"]["nodes"])
     out.print(
-        f"{output}: {size:.1f} MB, {block['latent']['size']} latents, {ranges}",
+        f"{output}: {size:.1f} MB, {n_latents} latents, {ranges}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -146,6 +146,9 @@ class GeneratorCard(_Section):
     """The generator network."""
 
     latent_size: int = Field(128, ge=1, le=100_000)
+    """Latents that the whole shower depends on."""
+    cell_latents: bool = True
+    """One more latent for each voxel, for fluctuations that cells do not share."""
     hidden: list[int] = Field([320, 320, 320], min_length=1)
     """Width of each hidden layer."""
     layer_hidden: list[int] = [128, 128]

@@ -25,24 +25,32 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
     """
     from lwtnn_converter import Graph, convert, save
 
-    from calogan.networks import output_labels
+    from calogan.networks import latent_sizes, output_labels
 
     run = Run(Path(run_directory))
     card = run.card()
     geometry = card.build_geometry()
     conditions = card.condition_list
-    size = card.generator.latent_size
+    sizes = latent_sizes(card.generator, geometry)
     condition_variables = [
         {"name": c.variable, "offset": c.offset_and_scale[0], "scale": c.offset_and_scale[1]}
         for c in conditions
     ]
-    latent_variables = [{"name": f"latent_{i}", "offset": 0.0, "scale": 1.0} for i in range(size)]
+    latent_nodes = [
+        {
+            "name": name,
+            "variables": [
+                {"name": f"{name}_{i}", "offset": 0.0, "scale": 1.0} for i in range(size)
+            ],
+        }
+        for name, size in sizes.items()
+    ]
     model = run.load_generator()
     graph = convert(
         model,
         {
             "inputs": [
-                {"name": "latent", "variables": latent_variables},
+                *latent_nodes,
                 {"name": "conditions", "variables": condition_variables},
             ],
             "input_sequences": [],
@@ -55,9 +63,12 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
         [[c.draw(c.low, c.high, 1, rng)[0] for c in conditions] for _ in range(N_SELF_TESTS)]
     )
     values = values.round(6)
-    latent = rng.standard_normal((N_SELF_TESTS, size)).round(6)
+    latent = rng.standard_normal((N_SELF_TESTS, sum(sizes.values()))).round(6)
+    parts = np.split(latent, np.cumsum([*sizes.values()])[:-1], axis=1)
     variables = np.stack([c.to_variable(values[:, i]) for i, c in enumerate(conditions)], axis=1)
-    expected = Graph(graph).compute({"latent": latent, "conditions": variables}, output="fractions")
+    expected = Graph(graph).compute(
+        {**dict(zip(sizes, parts, strict=True)), "conditions": variables}, output="fractions"
+    )
 
     digest = hashlib.sha256()
     for weights in model.get_weights():
@@ -67,8 +78,7 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
         "name": card.name,
         "producer": f"calogan {__version__}",
         "latent": {
-            "node": "latent",
-            "size": size,
+            "nodes": [{"name": name, "size": size} for name, size in sizes.items()],
             "distribution": "normal",
             "mean": 0.0,
             "std": 1.0,

@@ -31,6 +31,7 @@ class Generator:
     geometry: Geometry
     conditions: tuple[Condition, ...]
     latent_size: int
+    """Standard normal numbers that one shower takes."""
     readout_threshold: float
     """MeV; voxels below it are set to zero."""
     seen_events: NDArray[np.uint64] | None
@@ -140,23 +141,22 @@ def generate_store(
 
 
 def _from_run(path: Path) -> Generator:
-    from calogan.networks import voxel_columns
+    from calogan.networks import latent_sizes, voxel_fractions
     from calogan.run import Run
 
     run = Run(path)
     card = run.card()
     model = run.load_generator()
     geometry = card.build_geometry()
-    columns = voxel_columns(geometry)
 
     def network(latent: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(model([latent, inputs]), np.float32)[:, columns]
+        return voxel_fractions(model, geometry, latent, inputs)
 
     return Generator(
         card.name,
         geometry,
         tuple(card.condition_list),
-        card.generator.latent_size,
+        sum(latent_sizes(card.generator, geometry).values()),
         card.data.readout_threshold,
         np.load(run.seen_events),
         network,
@@ -189,9 +189,9 @@ def _from_json(path: Path) -> Generator:
         columns = np.array(
             [labels.index(f"voxel_{i}") for i in range(geometry.n_voxels)], dtype=np.intp
         )
-        latent = block["latent"]
-        names = (latent["node"], block["conditions"]["node"])
-        latent_size, threshold = int(latent["size"]), float(block["readout_threshold"])
+        nodes = {str(node["name"]): int(node["size"]) for node in block["latent"]["nodes"]}
+        conditions_node = str(block["conditions"]["node"])
+        threshold = float(block["readout_threshold"])
     except (KeyError, TypeError, ValueError) as error:
         raise CaloganError(f"{path}: the 'calogan' block is damaged: {error!r}") from error
     offsets = np.array([c.offset_and_scale for c in conditions])
@@ -199,14 +199,16 @@ def _from_json(path: Path) -> Generator:
     def network(z: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         # The graph normalises its variables itself, so hand it those.
         variables = inputs / offsets[:, 1] - offsets[:, 0]
-        found = graph.compute({names[0]: z, names[1]: variables}, output=block["output"])
+        parts = np.split(z, np.cumsum([*nodes.values()])[:-1], axis=1)
+        fed = {**dict(zip(nodes, parts, strict=True)), conditions_node: variables}
+        found = graph.compute(fed, output=block["output"])
         return np.asarray(found, np.float32)[:, columns]
 
     return Generator(
         str(block.get("name", path.stem)),
         geometry,
         conditions,
-        latent_size,
+        sum(nodes.values()),
         threshold,
         None,
         network,

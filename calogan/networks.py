@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from lwtnn_converter.layers import Gate
+from lwtnn_converter.layers import Gate, Scale
 from numpy.typing import NDArray
 
 from calogan.config import CriticCard, GeneratorCard
@@ -21,10 +21,13 @@ def build_generator(
     *,
     dtype: str = "float32",
 ) -> keras.Model:
-    """Latent and conditions to voxel energies as fractions of the incident energy.
+    """Latents and conditions to voxel energies as fractions of the incident energy.
 
     Within each calorimeter layer a softmax shares out the layer's energy, and a gate multiplies it
-    with the layer's fraction of the incident energy, which a small trunk of its own predicts.
+    with the layer's fraction of the incident energy, which a small trunk of its own predicts. With
+    cell latents z, voxel i's logit has the term swish(p_i + s_i z_i): the network decides by p_i
+    where in this shower single cells may light up on their own, as by a lone particle, and s_i is
+    learned for each cell.
 
     Parameters
     ----------
@@ -34,10 +37,14 @@ def build_generator(
 
     Returns
     -------
-    Model from (n, latent_size) and (n, n_conditions) to (n, n_voxels + n_layers): after each
-    layer's voxels comes one leftover of its gate, which `voxel_columns` leaves out.
+    Model from the inputs of `latent_sizes`, each (n, size), and the conditions (n, n_conditions)
+    to (n, n_voxels + n_layers): after each layer's voxels comes one leftover of its gate, which
+    `voxel_columns` leaves out.
     """
-    latent = keras.Input((card.latent_size,), name="latent")
+    latents = [
+        keras.Input((size,), name=name) for name, size in latent_sizes(card, geometry).items()
+    ]
+    latent, *cell_latents = latents
     conditions = keras.Input((len(condition_names),), name="conditions")
     joined = keras.layers.Concatenate(name="inputs")([latent, conditions])
     hidden = joined
@@ -53,13 +60,24 @@ def build_generator(
     for k, (layer, voxels) in enumerate(zip(geometry.layers, geometry.slices, strict=True)):
         mean = np.maximum(mean_fractions[voxels].astype(np.float64), 1e-9)
         share = np.clip(mean.sum(), 1e-6, 0.999)
-        fractions = keras.layers.Dense(
+        logits = keras.layers.Dense(
             layer.n_voxels,
-            activation="softmax",
             kernel_initializer=_small(),
             bias_initializer=_constant(np.log(mean / mean.sum())),
             name=f"voxels_{k}",
         )(hidden)
+        if cell_latents:
+            openness = keras.layers.Dense(
+                layer.n_voxels,
+                kernel_initializer=_small(),
+                bias_initializer=keras.initializers.Constant(-1.0),
+                name=f"openness_{k}",
+            )(hidden)
+            noise = Scale(name=f"cell_noise_{k}")(cell_latents[k])
+            noise = keras.layers.Add(name=f"open_noise_{k}")([openness, noise])
+            noise = keras.layers.Activation("swish", name=f"single_cells_{k}")(noise)
+            logits = keras.layers.Add(name=f"logits_{k}")([logits, noise])
+        fractions = keras.layers.Softmax(name=f"shares_{k}")(logits)
         logit = keras.layers.Dense(
             1,
             kernel_initializer=_small(),
@@ -70,7 +88,15 @@ def build_generator(
     merged = (
         outputs[0] if len(outputs) == 1 else keras.layers.Concatenate(name="fractions")(outputs)
     )
-    return keras.Model([latent, conditions], merged, name="generator")
+    return keras.Model([*latents, conditions], merged, name="generator")
+
+
+def latent_sizes(card: GeneratorCard, geometry: Geometry) -> dict[str, int]:
+    """The generator's latent inputs and their sizes, in order; all are standard normal."""
+    sizes = {"latent": card.latent_size}
+    if card.cell_latents:
+        sizes |= {f"cell_latent_{k}": layer.n_voxels for k, layer in enumerate(geometry.layers)}
+    return sizes
 
 
 def build_critic(
@@ -96,6 +122,24 @@ def build_critic(
 def voxel_columns(geometry: Geometry) -> NDArray[np.intp]:
     """The generator's output columns that are voxels, (n_voxels,): all but the gates' leftovers."""
     return np.arange(geometry.n_voxels) + geometry.layer_index
+
+
+def voxel_fractions(
+    model: keras.Model,
+    geometry: Geometry,
+    latent: NDArray[np.float32],
+    conditions: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Evaluate a generator: voxel energies as fractions of the incident energy, (n, n_voxels).
+
+    Parameters
+    ----------
+    latent : (n, total), the latents of all inputs side by side in the order of `latent_sizes`
+    conditions : (n, n_conditions), normalised
+    """
+    sizes = [tensor.shape[-1] for tensor in model.inputs[:-1]]
+    parts = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
+    return np.asarray(model([*parts, conditions]), np.float32)[:, voxel_columns(geometry)]
 
 
 def output_labels(geometry: Geometry) -> list[str]:

@@ -297,26 +297,26 @@ def _assign(variables: list[Any], values: list[NDArray[np.float32]]) -> None:
 
 def _validate(trainer: Trainer, showers: Showers) -> dict[str, float]:
     """Response, resolution and occupancy of the averaged generator against unseen showers."""
-    from calogan.networks import voxel_columns
+    from calogan.networks import voxel_fractions
 
     inputs = network_input(trainer.conditions, showers.conditions)
     incident = 1000 * showers.incident_energy
     rng = np.random.default_rng(trainer.card.training.seed)
-    latent = rng.standard_normal((len(showers), trainer.card.generator.latent_size), np.float32)
+    latent = rng.standard_normal((len(showers), sum(trainer.latent_sizes)), np.float32)
+    pieces = 1 + len(showers) // 1000
     trainable = trainer.generator.trainable_variables
     raw = [variable.numpy() for variable in trainable]
     try:
         _assign(trainable, trainer.averaged_weights())
-        outputs = np.concatenate(
-            [
-                np.asarray(trainer.generator([latent[i : i + 1000], inputs[i : i + 1000]]))
-                for i in range(0, len(latent), 1000)
-            ]
-        )
+        energies = [
+            voxel_fractions(trainer.generator, showers.geometry, z, c) * e[:, None]
+            for z, c, e in zip(
+                *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
+            )
+        ]
     finally:
         _assign(trainable, raw)
-    energies = outputs[:, voxel_columns(showers.geometry)] * incident[:, None]
-    made = Showers(energies, showers.conditions, showers.geometry)
+    made = Showers(np.concatenate(energies), showers.conditions, showers.geometry)
     threshold = trainer.card.data.readout_threshold
     real, fake = (s.apply_threshold(threshold).energies for s in (showers, made))
     real_response, fake_response = (e.sum(axis=1) / incident for e in (real, fake))

@@ -14,7 +14,7 @@ from calogan.conditions import Condition, network_input
 from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.losses import gradient_penalty, relativistic_pairing
-from calogan.networks import build_critic, build_generator, voxel_columns
+from calogan.networks import build_critic, build_generator, latent_sizes, voxel_columns
 from calogan.preprocessing import Preprocessing
 
 LOGGED = ("critic_loss", "generator_loss", "r1", "r2", "score_gap")
@@ -50,6 +50,7 @@ class Trainer:
             len(self.conditions),
             dtype=dtype,
         )
+        self.latent_sizes = list(latent_sizes(card.generator, geometry).values())
         self._average = [
             tf.Variable(w, trainable=False) for w in self.generator.trainable_variables
         ]
@@ -121,11 +122,12 @@ class Trainer:
         if len(self._mirrors) > 1:
             which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._mirrors), tf.int32)
             energies = tf.gather(energies, tf.gather(self._mirrors, which), batch_dims=1)
-        latent = tf.random.stateless_normal((n, self.card.generator.latent_size), seeds[2])
+        latent = tf.random.stateless_normal((n, sum(self.latent_sizes)), seeds[2])
         return energies, tf.gather(self._incident, index), tf.gather(self._inputs, index), latent
 
     def _generate(self, latent: Any, inputs: Any, incident: Any) -> Any:
-        outputs = self.generator([latent, inputs], training=True)
+        parts = tf.split(latent, self.latent_sizes, axis=1)
+        outputs = self.generator([*parts, inputs], training=True)
         return tf.gather(outputs, self._columns, axis=1) * incident
 
     def _views(self, energies: Any, incident: Any, inputs: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import make_showers
+from samples import make_showers
 
 from calogan.io import store
 
@@ -82,7 +82,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert re.search(r"trained 40 updates into run;.*response \d\.\d+", found.stdout)
     found = calogan("export", "run", "-o", "model.json", cwd=folder)
     assert found.returncode == 0, found.stderr
-    assert "4 latents, energy 1..50 GeV, theta 0..0.35 rad" in found.stdout
+    assert "20 latents, energy 1..50 GeV, theta 0..0.35 rad" in found.stdout
     return folder
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_showers
+from samples import make_showers
 
 from calogan.dataset import Showers
 from calogan.errors import CaloganError

@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-from conftest import make_card, make_showers
 from rich.console import Console
 from rootfiles import (
     SAMPLE,
@@ -20,6 +19,7 @@ from rootfiles import (
     write_sample,
     write_trees,
 )
+from samples import make_card, make_showers
 
 from calogan.config import load_card
 from calogan.errors import CaloganError
@@ -180,7 +180,7 @@ def test_other_hdf5(tmp_path: Path) -> None:
         inspect(tmp_path / "b.h5")
     )
     (tmp_path / "c.h5").write_bytes((tmp_path / "b.h5").read_bytes()[:900])
-    with pytest.raises(CaloganError, match=r"c\.h5 cannot be read as HDF5"):
+    with pytest.raises(CaloganError, match=r"c\.h5 is not a readable HDF5 file"):
         inspect(tmp_path / "c.h5")
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import make_card
 from numpy.typing import NDArray
+from samples import make_card
 
 from calogan.dataset import Showers
-from calogan.networks import build_critic, build_generator, output_labels, voxel_columns
+from calogan.networks import (
+    build_critic,
+    build_generator,
+    latent_sizes,
+    output_labels,
+    voxel_columns,
+    voxel_fractions,
+)
 
 
 def _mean_fractions(showers: Showers) -> NDArray[np.float32]:
@@ -16,19 +23,37 @@ def _mean_fractions(showers: Showers) -> NDArray[np.float32]:
     return fractions.mean(axis=0).astype(np.float32)
 
 
-@pytest.mark.parametrize("latent_skip", [True, False])
-def test_generator_starts_near_the_mean_shower(showers: Showers, latent_skip: bool) -> None:
-    card = make_card(generator={"latent_skip": latent_skip})
+@pytest.mark.parametrize("setting", [{}, {"latent_skip": False}, {"cell_latents": False}])
+def test_generator_starts_near_the_mean_shower(
+    showers: Showers, setting: dict[str, object]
+) -> None:
+    card = make_card(generator=setting)
     mean = _mean_fractions(showers)
     model = build_generator(card.generator, showers.geometry, ["energy", "theta"], mean)
     rng = np.random.default_rng(0)
-    outputs = model(
-        [rng.standard_normal((500, 4), np.float32), rng.uniform(-1, 1, (500, 2)).astype("f4")]
+    n_latent = sum(latent_sizes(card.generator, showers.geometry).values())
+    fractions = voxel_fractions(
+        model,
+        showers.geometry,
+        rng.standard_normal((500, n_latent), np.float32),
+        rng.uniform(-1, 1, (500, 2)).astype(np.float32),
     )
-    fractions = np.asarray(outputs)[:, voxel_columns(showers.geometry)]
     assert fractions.min() >= 0
     assert fractions.sum(axis=1).max() < 1
     assert fractions.mean(axis=0).sum() == pytest.approx(mean.sum(), rel=0.3)
+
+
+def test_a_cell_latent_moves_its_own_layer_only(showers: Showers) -> None:
+    card = make_card()
+    mean = _mean_fractions(showers)
+    model = build_generator(card.generator, showers.geometry, ["energy", "theta"], mean)
+    latent = np.zeros((2, 4 + showers.geometry.n_voxels), np.float32)
+    latent[1, 4 + 3] = 5.0
+    one, two = voxel_fractions(model, showers.geometry, latent, np.zeros((2, 2), np.float32))
+    front, back = showers.geometry.slices
+    assert two[3] > 2 * one[3]
+    assert two[front].sum() == pytest.approx(one[front].sum(), rel=1e-5)
+    np.testing.assert_array_equal(one[back], two[back])
 
 
 def test_labels_name_voxels_in_order_and_leftovers_after_each_layer(showers: Showers) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import make_card
+from samples import make_card
 
 from calogan.conditions import network_input
 from calogan.dataset import Showers

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_card, make_showers
+from samples import make_card, make_showers
 
 from calogan.config import Card
 from calogan.errors import CaloganError

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import make_card, make_showers
+from samples import make_card, make_showers
 
+from calogan.conditions import network_input
 from calogan.dataset import Showers
+from calogan.networks import voxel_fractions
 from calogan.training import Trainer, mirror_permutations
 
 
@@ -73,11 +75,9 @@ def test_it_learns_the_response() -> None:
         trainer.generator.trainable_variables, trainer.averaged_weights(), strict=True
     ):
         variable.assign(value)
-    from calogan.conditions import network_input
-    from calogan.networks import voxel_columns
-
     inputs = network_input(card.condition_list, showers.conditions)
-    latent = np.random.default_rng(0).standard_normal((len(showers), 4), np.float32)
-    made = np.asarray(trainer.generator([latent, inputs]))[:, voxel_columns(showers.geometry)]
+    size = sum(trainer.latent_sizes)
+    latent = np.random.default_rng(0).standard_normal((len(showers), size), np.float32)
+    made = voxel_fractions(trainer.generator, showers.geometry, latent, inputs)
     response = showers.energies.sum(axis=1) / (1000 * showers.incident_energy)
     assert made.sum(axis=1).mean() == pytest.approx(response.mean(), rel=0.02)

@@ -250,6 +250,10 @@ def _rescaling(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
     return _scaled(0.0, scale.reshape(-1), offset.reshape(-1), width)
 
 
+def _scale(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
+    return _scaled(0.0, _array(name, layer, "scale", layer.scale), 0.0, width)
+
+
 def _component(kernel: Array, bias: Array, scale: float = 1.0) -> dict[str, list[float]]:
     return {"weights": _flat(kernel.T * scale), "bias": _flat(bias * scale)}
 
@@ -299,6 +303,7 @@ PER_STEP: dict[type, Callable[[str, Any, int, int], list[LayerJson]]] = {
     own.Gate: _gate,
     own.Highway: _highway,
     own.Maxout: _maxout,
+    own.Scale: _scale,
 }
 
 

@@ -154,6 +154,32 @@ class Maxout(_Affine):
 
 
 @_register
+class Scale(keras.layers.Layer):
+    """A learned factor for each element, ``x * scale``; lwtnn's normalization without a bias."""
+
+    def __init__(self, scale_initializer: Any = "ones", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.scale_initializer = keras.initializers.get(scale_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        self.scale = self.add_weight(
+            shape=(input_shape[-1],), initializer=self.scale_initializer, name="scale"
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.scale
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        initializer = keras.initializers.serialize(self.scale_initializer)
+        return {**super().get_config(), "scale_initializer": initializer}
+
+
+@_register
 class Sum(keras.layers.Layer):
     """Sum of a sequence over its steps: (batch, steps, k) to (batch, k)."""
 

@@ -56,6 +56,13 @@ def test_maxout_without_pieces() -> None:
         own.Maxout(2, pieces=0)
 
 
+def test_scale() -> None:
+    layer = own.Scale(scale_initializer=keras.initializers.Constant(2.0))
+    found = np.asarray(keras.ops.convert_to_numpy(layer(np.array([[3.0, -1.0]]))))
+    np.testing.assert_array_equal(found, [[6.0, -2.0]])
+    assert own.Scale.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
 def test_sum() -> None:
     x = np.arange(12, dtype=np.float32).reshape(1, 4, 3)
     found = np.asarray(keras.ops.convert_to_numpy(own.Sum()(x)))

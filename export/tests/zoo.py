@@ -172,6 +172,7 @@ ZOO: dict[str, Callable[[], Any]] = {
     "highway": lambda: vector(own.Highway(activation="tanh")),
     "highway hard_sigmoid": lambda: vector(own.Highway(activation="hard_sigmoid")),
     "maxout": lambda: vector(own.Maxout(4, pieces=3)),
+    "scale": lambda: vector(own.Scale(), kl.Activation("swish")),
     "gate": _gate,
     "dropped layers": lambda: vector(
         kl.Dropout(0.5),
