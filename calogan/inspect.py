@@ -209,24 +209,16 @@ def _hdf5(path: Path) -> Inspection:
 
     from calogan.io import store
 
-    try:
-        with h5py.File(path, "r") as file:
-            found: list[Any] = []
-            file.visititems(lambda _, item: found.append(item))
-            datasets = [item for item in found if isinstance(item, h5py.Dataset)]
-            rows = [
-                (
-                    d.name.lstrip("/"),
-                    " x ".join(map(str, d.shape)) or "one",
-                    str(d.dtype),
-                    _range(d),
-                )
-                for d in datasets
-            ]
-            names = set(file)
-            attributes = {str(k): str(v) for k, v in file.attrs.items()}
-    except (OSError, RuntimeError, KeyError) as error:
-        raise CaloganError(f"{path} cannot be read as HDF5: {error}") from error
+    with store.open_hdf5(path) as file:
+        found: list[Any] = []
+        file.visititems(lambda _, item: found.append(item))
+        rows = [
+            (d.name.lstrip("/"), " x ".join(map(str, d.shape)) or "one", str(d.dtype), _range(d))
+            for d in found
+            if isinstance(d, h5py.Dataset)
+        ]
+        names = set(file)
+        attributes = {str(k): str(v) for k, v in file.attrs.items()}
     tables = [Table("datasets", ("name", "shape", "type", "range"), _few(rows))]
     facts = [("size", _size(path))]
     if not {"incident_energies", "showers"} <= names:

@@ -263,7 +263,7 @@ def save(
 
 def info(path: str | Path) -> StoreInfo:
     """What is in a store, without reading its showers."""
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         return _describe(file, path)
 
 
@@ -280,7 +280,7 @@ def load(
     start, stop : the rows, as in a slice
     geometry : needed for CaloChallenge files, which do not hold it; must agree with a store's own
     """
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         about = _describe(file, path)
         first, last, _ = slice(start, stop).indices(about.n_showers)
         rows = slice(first, max(first, last))
@@ -289,7 +289,7 @@ def load(
 
 def load_conditions(path: str | Path) -> dict[str, NDArray[np.float32]]:
     """Read only the conditions of a store's showers: name to values (n,)."""
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         return _conditions(file, path, _describe(file, path), slice(None))
 
 
@@ -299,7 +299,7 @@ def iterate(
     """Read showers in pieces of up to `rows`, for files larger than memory."""
     if rows < 1:
         raise CaloganError(f"rows is {rows}, expected 1 or more")
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         about = _describe(file, path)
         whole = _geometry(about, geometry, path)
         for start in range(0, about.n_showers, rows):
@@ -308,15 +308,17 @@ def iterate(
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[h5py.File]:
+def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read; what h5py raises for damaged ones becomes a CaloganError."""
     if not Path(path).is_file():
         raise CaloganError(f"no file {path}")
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise CaloganError(f"{path} is not a readable HDF5 file: {error}") from error
-    with file:
-        yield file
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+        raise CaloganError(
+            f"{path} is not a readable HDF5 file, or is damaged: {error}; make or copy it again"
+        ) from error
 
 
 def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
@@ -427,10 +429,7 @@ def _conditions(
 def _values(
     file: h5py.File, path: str | Path, name: str, rows: slice, factor: float = 1.0
 ) -> NDArray[np.float32]:
-    try:
-        values = file[name][rows]
-    except OSError as error:
-        raise CaloganError(f"dataset '{name}' of {path} cannot be read: {error}") from error
+    values = file[name][rows]
     if factor != 1.0:
         values = values * np.float64(factor)
     values = np.asarray(values, np.float32)
