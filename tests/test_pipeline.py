@@ -101,7 +101,7 @@ def test_likely_mistakes_are_pointed_out(tmp_path: Path) -> None:
     (warning,) = voxelize_files([path], out, changed(card, energy_unit="TeV")).warnings
     assert "times the incident energy; check [input] energy_unit" in warning
     (warning,) = voxelize_files([path], out, card, {"theta": 20.0}).warnings
-    assert "condition 'theta' is 20..20 rad in the files, beyond the card's 0..0.349066" in warning
+    assert "condition 'theta' is 20..20 rad in the files, beyond the card's 0..0.3" in warning
     nothing = ak.zeros_like(sample_arrays()["hit_energy"])
     path = write_sample(tmp_path / "b.root", hit_energy=nothing)
     (warning,) = voxelize_files([path], out, card).warnings
