@@ -13,7 +13,7 @@ from calogan.dataset import Showers
 from calogan.features import layer_matrix, moment_matrix, shape_features
 from calogan.geometry import Geometry
 
-N_COUNT_LEVELS = 6
+N_COUNT_LEVELS = 8
 COUNT_SHARPNESS = 5.0
 """Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
 
