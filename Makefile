@@ -42,7 +42,7 @@ demo: setup ## read, train, evaluate, export, generate with C++; ends with the r
 
 test: test-python test-cpp ## every test
 
-test-python: setup
+test-python: setup cpp
 	$(BIN)/python -m pytest export/tests
 	$(BIN)/python -m pytest tests
 
