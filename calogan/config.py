@@ -276,14 +276,16 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:
     geometry = fields.get("geometry")
-    if isinstance(geometry, dict) and "file" in geometry:
-        loaded = Geometry.load(folder / str(geometry["file"]), geometry.get("particle"))
-        fields = {**fields, "geometry": loaded.to_dict()}
     try:
+        if isinstance(geometry, dict) and "file" in geometry:
+            loaded = Geometry.load(folder / str(geometry["file"]), geometry.get("particle"))
+            fields = {**fields, "geometry": loaded.to_dict()}
         card = Card.model_validate(fields)
+        card.build_geometry()
     except ValidationError as error:
         raise CaloganError(_explain(error, where)) from error
-    card.build_geometry()
+    except CaloganError as error:
+        raise CaloganError(f"{where}: {error}") from error
     return card
 
 

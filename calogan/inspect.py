@@ -344,7 +344,11 @@ def _generator(path: Path, fields: Mapping[str, Any]) -> Inspection:
             ("size", _size(path)),
             ("schema version", str(block["schema_version"])),
             ("producer", str(block["producer"])),
-            ("latent", f"{latent['size']}, {latent['distribution']}"),
+            (
+                "latents",
+                ", ".join(f"{node['name']} ({node['size']})" for node in latent["nodes"])
+                + f", {latent['distribution']}",
+            ),
             ("readout threshold", f"{block['readout_threshold']} MeV"),
             ("self tests", str(len(block["self_test"]))),
             *_layer_facts(fields),

@@ -216,7 +216,12 @@ def test_generator(tmp_path: Path) -> None:
         "schema_version": 1,
         "name": "small",
         "producer": "calogan 0.1.0",
-        "latent": {"node": "latent", "size": 9, "distribution": "normal", "mean": 0.0, "std": 1.0},
+        "latent": {
+            "nodes": [{"name": "latent", "size": 9}],
+            "distribution": "normal",
+            "mean": 0.0,
+            "std": 1.0,
+        },
         "conditions": {
             "node": "conditions",
             "variables": [c.to_dict() for c in card.condition_list],
@@ -229,7 +234,14 @@ def test_generator(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({**GRAPH, "calogan": block}))
     text = printed(inspect(path))
-    for expected in ("calogan generator", "0.35", "log", "geometry small, 16 voxels", "0.1 MeV"):
+    for expected in (
+        "calogan generator",
+        "latent (9), normal",
+        "0.35",
+        "log",
+        "geometry small, 16 voxels",
+        "0.1 MeV",
+    ):
         assert expected in text
     del block["latent"]
     path.write_text(json.dumps({**GRAPH, "calogan": block}))
