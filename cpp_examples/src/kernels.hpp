@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace calogan::detail {
@@ -29,6 +30,9 @@ struct Activation {
 // input by input, so that the inner loop reads them in order.
 constexpr std::size_t panel_rows = 16;
 
+// How many pairs of normal deviates are made at once.
+constexpr std::size_t deviate_pairs = 32;
+
 // Matrices are column-major with a leading dimension; a column is one shower.
 struct Kernels {
   const char* name;
@@ -42,6 +46,11 @@ struct Kernels {
   // relative. As in lwtnn, sigmoid is exactly 0 below -30; softmax gives exactly 0 where the exact
   // value is below e^-50 of the largest. So no denormal numbers arise.
   void (*activate)(Activation f, float* y, std::size_t rows, std::size_t ldy, std::size_t n);
+
+  // The Box-Muller transform of deviate_pairs pairs of 32-bit words: with u and v the middles of the
+  // 2^32 equal parts of (0, 1) that they number, sqrt(-2 ln u) times cos and sin of 2 pi v, within
+  // 1e-13. Each pair's result is the same whatever the others are.
+  void (*box_muller)(const std::uint64_t* u, const std::uint64_t* v, double* cosines, double* sines);
 };
 
 // The variants that this machine can run, the plainest first, the quickest last.

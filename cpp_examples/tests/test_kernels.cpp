@@ -47,6 +47,37 @@ double exact(Activation f, double x) {
 
 }  // namespace
 
+TEST(box_muller) {
+  std::mt19937 engine(1);
+  for (const Kernels* kernels : available_kernels()) {
+    for (int round = 0; round < 200; ++round) {
+      std::uint64_t u[deviate_pairs];
+      std::uint64_t v[deviate_pairs];
+      for (std::size_t i = 0; i < deviate_pairs; ++i) {
+        u[i] = engine();
+        v[i] = engine();
+      }
+      // The ends, and where the series' ranges meet.
+      constexpr std::uint64_t special[] = {0,          1,          0x1FFFFFFF, 0x20000000, 0x3FFFFFFF,
+                                           0x40000000, 0x5FFFFFFF, 0x60000000, 0x7FFFFFFF, 0x80000000,
+                                           0xA0000000, 0xB504F333, 0xB504F334, 0xBFFFFFFF, 0xC0000000,
+                                           0xE0000000, 0xFFFFFFFE, 0xFFFFFFFF};
+      if (round == 0) std::copy(std::begin(special), std::end(special), v);
+      if (round == 1) std::copy(std::begin(special), std::end(special), u);
+      double cosines[deviate_pairs];
+      double sines[deviate_pairs];
+      kernels->box_muller(u, v, cosines, sines);
+      const auto middle = [](std::uint64_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; };
+      for (std::size_t i = 0; i < deviate_pairs; ++i) {
+        const double radius = std::sqrt(-2 * std::log(middle(u[i])));
+        const double angle = 2 * std::acos(-1.0) * middle(v[i]);
+        CHECK_CLOSE(cosines[i], radius * std::cos(angle), 1e-13);
+        CHECK_CLOSE(sines[i], radius * std::sin(angle), 1e-13);
+      }
+    }
+  }
+}
+
 TEST(baseline_is_always_there) {
   CHECK_EQ(std::string(available_kernels().front()->name), std::string("baseline"));
 }
