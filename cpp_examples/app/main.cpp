@@ -90,6 +90,18 @@ class Conditions {
   // The number of showers, if a file says it.
   std::optional<std::uint64_t> n() const { return n_; }
 
+  // Throws Error if the generator does not take the ends of a range, or a file's first entries.
+  void check(const Generator& generator) const {
+    for (const auto end : {&Range::low, &Range::high}) {
+      std::vector<double> values;
+      for (std::size_t i = 0; i < ranges_.size(); ++i) {
+        values.push_back(
+            static_cast<float>(columns_[i].empty() ? ranges_[i].*end : columns_[i].front()));
+      }
+      generator.check_conditions(values);
+    }
+  }
+
   // Writes the conditions of n showers, beginning with the one numbered `first` from 0. They are
   // rounded to single precision, as stores keep them: --like on what was written gives it again.
   void fill(std::uint64_t first, std::uint64_t first_event, std::size_t n, double* out) const {
@@ -186,6 +198,7 @@ int run(const Options& options) {
   if (!options.number && !conditions.n()) throw UsageError("how many showers? Give -n N");
   const std::uint64_t n = conditions.n() ? *conditions.n() : *options.number;
   if (n == 0) fail(options.like, " holds no showers");
+  conditions.check(generator);  // before anything is computed or written
 
   const std::size_t k = generator.conditions().size();
   const std::size_t n_voxels = generator.n_voxels();
@@ -209,9 +222,6 @@ int run(const Options& options) {
 
   std::unique_ptr<Output> output;
   if (!options.output.empty()) {
-    // A condition out of range is known before anything is written, for fixed values and the first.
-    conditions.fill(0, options.first_event, 1, values.data());
-    generator.check_conditions({values.data(), k});
     output = make_output(options.output, generator,
                          {options.seed, options.first_event, n, options.model, options.like});
   }

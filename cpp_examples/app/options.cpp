@@ -23,8 +23,6 @@ The last form shows the model: its conditions with their units and trained range
 conditions
   --energy VALUE        every shower has this incident energy, GeV
   --energy LOW:HIGH     drawn for each shower: log-uniform for a condition on a log scale, else uniform
-                        an end that is beyond the trained range by less than 1 % of its width
-                        stands for the end of that range
   --theta ...           likewise, and so on for each condition of the model
 
 options
@@ -210,16 +208,6 @@ std::map<std::string, Range> parse_conditions(const Options& options, const Gene
       }
       if (condition->logarithmic && !(range.low > 0)) {
         throw UsageError(text(option, " is \"", value, "\"; its scale is logarithmic, expected LOW > 0"));
-      }
-      if (!options.allow_extrapolation) {
-        // A rounded end, such as 0.35 for 20 degrees, means the trained range's own.
-        const double near = 0.01 * (condition->high - condition->low);
-        if (range.low < condition->low && range.low > condition->low - near) {
-          range.low = condition->low;
-        }
-        if (range.high > condition->high && range.high < condition->high + near) {
-          range.high = condition->high;
-        }
       }
     } else {
       const double single = number(option, value);

@@ -48,9 +48,12 @@ expect 0 "" "$model" $range -n 60 -o "$folder/e.csv" --seed 3
 expect 0 "" "$model" $range -n 40 -o "$folder/f.csv" --seed 3 --first-event 60
 tail -n +2 "$folder/f.csv" | cat "$folder/e.csv" - | cmp - "$folder/b.csv" || fail "--first-event"
 
-# Rounded ends of the trained range stand for it.
-expect 0 "mean response" "$model" --energy 0.9:50.4 --theta -0.001:0.353 -n 2000
-expect 1 "takes energy 1..50 GeV" "$model" --energy 1:51 --theta 0.1 -n 2000
+# An end beyond the trained range is refused at once, whatever would be drawn; its own ends are not.
+expect 0 "mean response" "$model" --energy 1:50 --theta 0:0.35 -n 2000
+expect 1 "takes energy 1..50 GeV, was asked for 51 GeV" "$model" --energy 1:51 --theta 0.1 -n 1
+expect 1 "takes energy 1..50 GeV, was asked for 0.9 GeV" "$model" --energy 0.9:50 --theta 0.1 -n 1
+expect 1 "takes theta 0..0.35 rad, was asked for 0.353 rad" "$model" --energy 10 --theta 0:0.353 -n 1
+expect 0 "mean response" "$model" --energy 1:51 --theta 0:0.353 -n 10 --allow-extrapolation
 
 if [ "$hdf5" = hdf5 ]; then
   expect 0 "wrote" "$model" $range -n 100 -o "$folder/a.h5" --seed 3
