@@ -112,6 +112,13 @@ std::vector<Cell> make_cells(const ModelFile& file) {
   return cells;
 }
 
+// An input of the graph that takes some of a shower's latents.
+struct LatentInput {
+  std::size_t input;  // its number
+  std::size_t first;  // of its latents among all of the shower's
+  std::vector<detail::Variable> variables;
+};
+
 }  // namespace
 
 struct Generator::Model {
@@ -123,9 +130,9 @@ struct Generator::Model {
   double readout_threshold;
   double latent_mean;
   double latent_std;
-  std::size_t latent_input;  // numbers of the graph's two inputs
-  std::size_t conditions_input;
-  std::vector<detail::Variable> latent_variables;
+  std::vector<LatentInput> latent_inputs;
+  std::size_t latent_size;
+  std::size_t conditions_input;  // number of the graph's input
   std::vector<detail::Variable> condition_variables;
   std::vector<Run> runs;
   Network network;
@@ -142,28 +149,28 @@ struct Generator::Model {
   void check(Span values, std::size_t shower, bool extrapolate) const;
   void check_count(Span values, std::size_t n, bool extrapolate) const;
   void write_conditions(Network::Columns columns, std::size_t n, const double* values) const;
-  void write_latents(Network::Columns columns, std::size_t n, const float* values) const;
+  template <class Get>
+  void write_latents(float* memory, std::size_t start, std::size_t n, Get get) const;
   void replay(const std::vector<detail::SelfTest>& tests, const std::string& source);
 
-  // For each block of showers: fill(first, n, latents) writes their latents, use(first, n, fractions)
-  // takes the result.
-  template <class Fill, class Use>
-  void run(std::size_t n, const double* values, Fill fill, Use use) const {
+  // For each block of showers: get(shower, first, n, out) writes n of a shower's latents from the one
+  // numbered `first`, use(first, n, fractions) takes the result.
+  template <class Get, class Use>
+  void run(std::size_t n, const double* values, Get get, Use use) const {
     float* const memory = workspace();
-    const Network::Columns latents = network.input(latent_input, memory);
     const Network::Columns inputs = network.input(conditions_input, memory);
     for (std::size_t first = 0; first < n; first += network.block()) {
       const std::size_t count = std::min(network.block(), n - first);
-      fill(first, count, latents);
+      write_latents(memory, first, count, get);
       write_conditions(inputs, count, values + first * conditions.size());
       use(first, count, network.run(memory, count));
     }
   }
 
-  // A `fill` that takes the latents from an array.
+  // A `get` that takes the latents from an array.
   auto from_array(const float* latents) const {
-    return [this, latents](std::size_t first, std::size_t n, Network::Columns columns) {
-      write_latents(columns, n, latents + first * latent_variables.size());
+    return [=](std::size_t shower, std::size_t first, std::size_t n, float* out) {
+      std::copy_n(latents + shower * latent_size + first, n, out);
     };
   }
 
@@ -187,41 +194,34 @@ Generator::Model::Model(ModelFile& file, const std::string& source)
       readout_threshold(file.readout_threshold),
       latent_mean(file.latent_mean),
       latent_std(file.latent_std),
+      latent_size(file.latent_size),
+      conditions_input(file.conditions_input),
+      condition_variables(file.inputs[conditions_input].variables),
       runs(match_labels(file, source, cells.size())),
       network(file, source) {
   for (const detail::CalorimeterLayer& layer : file.geometry) layers.push_back(layer.name);
 
-  const auto find = [&](const std::string& node, std::string_view key) {
-    for (std::size_t i = 0; i < file.inputs.size(); ++i) {
-      if (file.inputs[i].name == node) return i;
-    }
-    fail(source, ": field calogan.", key, ".node is \"", node, "\", but no input has that name");
-  };
-  latent_input = find(file.latent_node, "latent");
-  conditions_input = find(file.conditions_node, "conditions");
-  if (file.inputs.size() != 2 || latent_input == conditions_input) {
-    fail(source, ": the graph has ", file.inputs.size(), " inputs, expected two: \"",
-         file.latent_node, "\" and \"", file.conditions_node, "\"");
-  }
-  latent_variables = file.inputs[latent_input].variables;
-  condition_variables = file.inputs[conditions_input].variables;
-
-  const auto check_variables = [&](std::size_t input, std::size_t expected, auto expected_name) {
+  const auto check_names = [&](std::size_t input, auto expected_name) {
     const auto& variables = file.inputs[input].variables;
-    if (variables.size() != expected) {
-      fail(source, ": input \"", file.inputs[input].name, "\" has ", variables.size(),
-           " variables, the calogan block says ", expected);
-    }
-    for (std::size_t i = 0; i < expected; ++i) {
+    for (std::size_t i = 0; i < variables.size(); ++i) {
       if (variables[i].name != expected_name(i)) {
         fail(source, ": field inputs[", input, "].variables[", i, "].name is \"", variables[i].name,
              "\", expected \"", expected_name(i), "\"");
       }
     }
   };
-  check_variables(latent_input, file.latent_size,
-                  [](std::size_t i) { return detail::text("latent_", i); });
-  check_variables(conditions_input, conditions.size(), [&](std::size_t i) {
+  std::size_t first = 0;
+  for (const std::size_t input : file.latent_inputs) {
+    const detail::InputNode& node = file.inputs[input];
+    check_names(input, [&](std::size_t i) { return detail::text(node.name, "_", i); });
+    latent_inputs.push_back({input, first, node.variables});
+    first += node.variables.size();
+  }
+  if (condition_variables.size() != conditions.size()) {
+    fail(source, ": input \"", file.inputs[conditions_input].name, "\" has ",
+         condition_variables.size(), " variables, the calogan block says ", conditions.size());
+  }
+  check_names(conditions_input, [&](std::size_t i) {
     return (conditions[i].logarithmic ? "log_" : "") + conditions[i].name;
   });
   replay(file.self_tests, source);
@@ -273,14 +273,18 @@ void Generator::Model::write_conditions(Network::Columns columns, std::size_t n,
   }
 }
 
-// `values` may be what is in the columns already.
-void Generator::Model::write_latents(Network::Columns columns, std::size_t n,
-                                     const float* values) const {
-  const std::size_t size = latent_variables.size();
-  for (std::size_t shower = 0; shower < n; ++shower) {
-    for (std::size_t i = 0; i < size; ++i) {
-      columns.data[shower * columns.stride + i] = static_cast<float>(
-          (values[shower * size + i] + latent_variables[i].offset) * latent_variables[i].scale);
+template <class Get>
+void Generator::Model::write_latents(float* memory, std::size_t start, std::size_t n,
+                                     Get get) const {
+  for (const LatentInput& part : latent_inputs) {
+    const Network::Columns columns = network.input(part.input, memory);
+    for (std::size_t shower = 0; shower < n; ++shower) {
+      float* const column = columns.data + shower * columns.stride;
+      get(start + shower, part.first, part.variables.size(), column);
+      for (std::size_t i = 0; i < part.variables.size(); ++i) {
+        const detail::Variable& variable = part.variables[i];
+        column[i] = static_cast<float>((column[i] + variable.offset) * variable.scale);
+      }
     }
   }
 }
@@ -352,7 +356,7 @@ Generator Generator::parse(std::string_view json, const std::string& name) {
 const std::string& Generator::name() const noexcept { return model_->name; }
 const std::vector<Condition>& Generator::conditions() const noexcept { return model_->conditions; }
 std::size_t Generator::n_voxels() const noexcept { return model_->cells.size(); }
-std::size_t Generator::latent_size() const noexcept { return model_->latent_variables.size(); }
+std::size_t Generator::latent_size() const noexcept { return model_->latent_size; }
 std::size_t Generator::n_outputs() const noexcept { return model_->network.n_outputs(); }
 const std::vector<Cell>& Generator::cells() const noexcept { return model_->cells; }
 const std::vector<std::string>& Generator::layers() const noexcept { return model_->layers; }
@@ -382,12 +386,9 @@ void Generator::generate(std::size_t n, Span conditions, std::uint64_t seed,
                          std::uint64_t first_event, float* energies_mev) const {
   const Model& model = *model_;
   model.check_count(conditions, n, extrapolate_);
-  const auto draw = [&](std::size_t first, std::size_t count, Network::Columns columns) {
-    for (std::size_t i = 0; i < count; ++i) {
-      float* const latents = columns.data + i * columns.stride;
-      draw_latents(seed, first_event + first + i, latents);
-      model.write_latents({latents, columns.stride}, 1, latents);
-    }
+  const auto draw = [&](std::size_t shower, std::size_t first, std::size_t count, float* out) {
+    detail::normals(seed, first_event + shower, model.latent_mean, model.latent_std, first, count,
+                    out);
   };
   model.run(n, conditions.data(), draw,
             model.into_energies(conditions.data(), threshold_, energies_mev));
@@ -402,8 +403,8 @@ void Generator::generate_from(std::size_t n, Span conditions, const float* laten
 }
 
 void Generator::draw_latents(std::uint64_t seed, std::uint64_t event_number, float* latents) const {
-  detail::normals(seed, event_number, model_->latent_mean, model_->latent_std, latents,
-                  latent_size());
+  detail::normals(seed, event_number, model_->latent_mean, model_->latent_std, 0,
+                  latent_size(), latents);
 }
 
 void Generator::evaluate(std::size_t n, Span conditions, const float* latents,

@@ -430,6 +430,67 @@ void parse_geometry(const Field& field, ModelFile& model) {
   model.geometry_json = simdjson::minify(field.element());
 }
 
+// The number of the input that a field names.
+std::size_t parse_input_name(const Field& field, const ModelFile& model) {
+  const std::string_view name = field.string();
+  for (std::size_t i = 0; i < model.inputs.size(); ++i) {
+    if (model.inputs[i].name == name) return i;
+  }
+  field.fail("field ", field.path(), " is \"", name, "\", but no input has that name");
+}
+
+void parse_latent(const Field& field, ModelFile& model) {
+  const Field nodes = field["nodes"];
+  nodes.each([&](const Field& f) {
+    const std::size_t input = parse_input_name(f["name"], model);
+    const InputNode& node = model.inputs[input];
+    for (std::size_t i = 0; i < model.latent_inputs.size(); ++i) {
+      if (model.latent_inputs[i] == input) {
+        f.fail("field ", f.path(), ".name is \"", node.name, "\" as in nodes[", i, "]");
+      }
+    }
+    const std::size_t size = f["size"].count();
+    if (size != node.variables.size()) {
+      f.fail("field ", f.path(), ".size is ", size, ", but input \"", node.name, "\" has ",
+             node.variables.size(), " variables");
+    }
+    model.latent_inputs.push_back(input);
+    model.latent_size += size;
+  });
+  if (model.latent_inputs.empty()) {
+    field.fail("field ", nodes.path(), " is empty, expected an input or more");
+  }
+  const std::string_view distribution = field["distribution"].string();
+  if (distribution != "normal") {
+    field.fail("field ", field.path(), ".distribution is \"", distribution,
+               "\", expected \"normal\"");
+  }
+  model.latent_mean = field["mean"].number();
+  model.latent_std = field["std"].number();
+  if (!(model.latent_std > 0)) {
+    field.fail("field ", field.path(), ".std is ", model.latent_std, ", expected more than 0");
+  }
+}
+
+// Every input of the graph must be one that the block speaks of.
+void check_inputs(const Field& conditions, const ModelFile& model) {
+  std::vector<bool> fed(model.inputs.size(), false);
+  for (const std::size_t input : model.latent_inputs) fed[input] = true;
+  if (fed[model.conditions_input]) {
+    conditions.fail("field ", conditions.path(), ".node is \"",
+                    model.inputs[model.conditions_input].name,
+                    "\", which is among calogan.latent.nodes");
+  }
+  fed[model.conditions_input] = true;
+  for (std::size_t i = 0; i < fed.size(); ++i) {
+    if (!fed[i]) {
+      conditions.fail("field inputs[", i, "] is \"", model.inputs[i].name,
+                      "\", which is neither calogan.conditions.node nor among "
+                      "calogan.latent.nodes: nothing feeds it");
+    }
+  }
+}
+
 void parse_block(const Field& root, ModelFile& model) {
   if (!root.has("calogan")) {
     root.fail(
@@ -444,21 +505,11 @@ void parse_block(const Field& root, ModelFile& model) {
   }
   model.name = block["name"].string();
 
-  const Field latent = block["latent"];
-  model.latent_node = latent["node"].string();
-  model.latent_size = latent["size"].count();
-  const std::string_view distribution = latent["distribution"].string();
-  if (distribution != "normal") {
-    root.fail("field calogan.latent.distribution is \"", distribution, "\", expected \"normal\"");
-  }
-  model.latent_mean = latent["mean"].number();
-  model.latent_std = latent["std"].number();
-  if (!(model.latent_std > 0)) {
-    root.fail("field calogan.latent.std is ", model.latent_std, ", expected more than 0");
-  }
+  parse_latent(block["latent"], model);
 
   const Field conditions = block["conditions"];
-  model.conditions_node = conditions["node"].string();
+  model.conditions_input = parse_input_name(conditions["node"], model);
+  check_inputs(conditions, model);
   const Field variables = conditions["variables"];
   variables.each([&](const Field& f) {
     model.conditions.push_back(parse_condition(f));

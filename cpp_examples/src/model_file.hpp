@@ -1,5 +1,6 @@
-// What a model file says, checked piece by piece (names, types, ranges of each field); that the
-// pieces fit each other is checked where they are put together, in network.cpp and generator.cpp.
+// What a model file says, checked piece by piece (names, types, ranges of each field, and that what
+// it refers to is there); that the pieces fit each other is checked where they are put together, in
+// network.cpp and generator.cpp.
 #pragma once
 
 #include <cstdint>
@@ -80,11 +81,11 @@ struct ModelFile {
   std::size_t output_node = 0;
 
   std::string name;
-  std::string latent_node;
-  std::size_t latent_size = 0;
+  std::vector<std::size_t> latent_inputs;  // numbers of the inputs that take latents, in their order
+  std::size_t latent_size = 0;             // of all of them
   double latent_mean = 0;
   double latent_std = 1;
-  std::string conditions_node;
+  std::size_t conditions_input = 0;
   std::vector<Condition> conditions;
   double readout_threshold = 0;
   std::vector<CalorimeterLayer> geometry;

@@ -39,6 +39,7 @@ class Network::Builder {
     std::size_t n_uses = 0;  // by other nodes, and as the output
     bool needed = false;
     bool placed = false;
+    bool within_add = false;  // a normalization that the one add which uses it does on the way
     View view;
   };
 
@@ -202,13 +203,17 @@ class Network::Builder {
     fail(where, ": unknown type");
   }
 
+  static bool is_layer(const GraphNode& node, Layer::Type type) {
+    return node.type == Node::Type::feed_forward && node.layer->type == type;
+  }
+
   static bool has_weights(const GraphNode& node) {
-    return node.type == Node::Type::feed_forward && node.layer->type == Layer::Type::dense &&
-           !node.layer->matrix.weights.empty();
+    return is_layer(node, Layer::Type::dense) && !node.layer->matrix.weights.empty();
   }
 
   // Marks what the output needs, and merges into a linear dense layer the normalization or bare
-  // activation that alone uses it: W, b become diag(s) W and s (b + shift), the same function.
+  // activation that alone uses it: W, b become diag(s) W and s (b + shift), the same function. A
+  // normalization that is left and goes into a sum alone is done in the summing.
   void fold() {
     nodes_[model_.output_node].needed = true;
     nodes_[model_.output_node].n_uses = 1;
@@ -249,6 +254,13 @@ class Network::Builder {
       before.needed = false;
       before.layer.reset();
     }
+    for (const GraphNode& node : nodes_) {
+      if (!node.needed || node.type != Node::Type::add) continue;
+      for (const std::size_t source : node.sources) {
+        GraphNode& term = nodes_[source];
+        term.within_add = term.n_uses == 1 && is_layer(term, Layer::Type::normalization);
+      }
+    }
   }
 
   View new_buffer(std::size_t rows) {
@@ -260,15 +272,39 @@ class Network::Builder {
     return view;
   }
 
+  // Whether the node may be computed where its one user is, which then changes it in place. Inputs
+  // are kept as they are, and the parts of a concatenation may have users of their own.
+  static bool may_be_changed(const GraphNode& node) {
+    return node.n_uses == 1 && !node.within_add && node.type != Node::Type::input &&
+           node.type != Node::Type::concatenate;
+  }
+
+  // The source that is computed in the node's own place, if there is one: for layers that work
+  // element by element, and for one term of a sum.
+  std::size_t source_in_place(const GraphNode& node) const {
+    const bool elementwise = node.type == Node::Type::feed_forward && !has_weights(node) &&
+                             (node.layer->type == Layer::Type::dense ||
+                              node.layer->type == Layer::Type::normalization);
+    if (!elementwise && node.type != Node::Type::add) return none;
+    for (const std::size_t source : node.sources) {
+      if (may_be_changed(nodes_[source])) return source;
+    }
+    return none;
+  }
+
   // Gives every node its rows in a buffer. Users come before their sources here, so that what goes
-  // into a concatenation can be written in its place there at once.
+  // into a concatenation, or is changed in place, can be written where it belongs at once.
   void place() {
     for (auto it = order_.rbegin(); it != order_.rend(); ++it) {
       GraphNode& node = nodes_[*it];
-      if (!node.needed) continue;
+      if (!node.needed || node.within_add) continue;
       if (!node.placed) {
         node.view = new_buffer(node.width);
         node.placed = true;
+      }
+      if (const std::size_t source = source_in_place(node); source != none) {
+        nodes_[source].view = node.view;
+        nodes_[source].placed = true;
       }
       if (node.type != Node::Type::concatenate) continue;
       std::size_t first = node.view.first;
@@ -281,8 +317,14 @@ class Network::Builder {
         first += part.width;
       }
     }
-    for (const InputNode& input : model_.inputs) {
-      network_.inputs_.push_back(new_buffer(input.variables.size()));
+    // What is fed is written where the first node that reads it has its place.
+    for (std::size_t input = 0; input < model_.inputs.size(); ++input) {
+      const auto reader = std::find_if(nodes_.begin(), nodes_.end(), [input](const GraphNode& node) {
+        return node.needed && node.type == Node::Type::input && node.input == input;
+      });
+      network_.inputs_.push_back(reader != nodes_.end()
+                                     ? reader->view
+                                     : new_buffer(model_.inputs[input].variables.size()));
     }
     network_.output_ = nodes_[model_.output_node].view;
   }
@@ -294,10 +336,12 @@ class Network::Builder {
   void emit() {
     for (const std::size_t number : order_) {
       const GraphNode& node = nodes_[number];
-      if (!node.needed) continue;
+      if (!node.needed || node.within_add) continue;
       switch (node.type) {
         case Node::Type::input:
-          add_step(Step::Type::copy, network_.inputs_[node.input], node.view);
+          if (!same(network_.inputs_[node.input], node.view)) {
+            add_step(Step::Type::copy, network_.inputs_[node.input], node.view);
+          }
           break;
         case Node::Type::concatenate: {
           View part = node.view;
@@ -311,16 +355,32 @@ class Network::Builder {
           break;
         }
         case Node::Type::add:
-          for (std::size_t i = 0; i < node.sources.size(); ++i) {
-            add_step(i == 0 ? Step::Type::copy : Step::Type::add, nodes_[node.sources[i]].view,
-                     node.view);
-          }
+          emit_sum(node);
           break;
         case Node::Type::feed_forward:
           emit_layer(node);
           break;
       }
     }
+  }
+
+  void emit_sum(const GraphNode& node) {
+    const std::size_t in_place = source_in_place(node);
+    bool begun = in_place != none;
+    for (const std::size_t source : node.sources) {
+      if (source == in_place) continue;
+      const GraphNode& term = nodes_[source];
+      const View& in = term.within_add ? nodes_[term.sources[0]].view : term.view;
+      Step& step = add_step(begun ? Step::Type::add : Step::Type::affine, in, node.view);
+      if (term.within_add) set_affine(step, *term.layer);
+      begun = true;
+    }
+  }
+
+  static void set_affine(Step& step, const Layer& normalization) {
+    step.scale = normalization.matrix.weights;
+    step.shift = normalization.matrix.bias;
+    for (std::size_t i = 0; i < step.shift.size(); ++i) step.shift[i] *= step.scale[i];
   }
 
   Step& add_step(Step::Type type, const View& in, const View& out) {
@@ -372,13 +432,9 @@ class Network::Builder {
           step.activation = layer.activation;
         }
         break;
-      case Layer::Type::normalization: {
-        Step& step = add_step(Step::Type::affine, in, node.view);
-        step.scale = layer.matrix.weights;
-        step.shift = layer.matrix.bias;
-        for (std::size_t i = 0; i < step.shift.size(); ++i) step.shift[i] *= step.scale[i];
+      case Layer::Type::normalization:
+        set_affine(add_step(Step::Type::affine, in, node.view), layer);
         break;
-      }
       case Layer::Type::maxout: {
         std::vector<const Matrix*> matrices;
         for (const Matrix& matrix : layer.sublayers) matrices.push_back(&matrix);
@@ -429,6 +485,8 @@ class Network::Builder {
     step.matrices = packed(node.layer, std::move(matrices), n);
     step.scratch = new_buffer(n);
   }
+
+  static constexpr auto none = static_cast<std::size_t>(-1);
 
   ModelFile& model_;
   const std::string& source_;
@@ -482,8 +540,12 @@ void Network::run(const Step& step, float* workspace, std::size_t n) const {
       each_column([rows](const float* x, float* y) { std::copy(x, x + rows, y); });
       break;
     case Step::Type::add:
-      each_column([rows](const float* x, float* y) {
-        for (std::size_t i = 0; i < rows; ++i) y[i] += x[i];
+      each_column([&](const float* x, float* y) {
+        if (!step.scale.empty()) {
+          for (std::size_t i = 0; i < rows; ++i) y[i] += x[i] * step.scale[i] + step.shift[i];
+        } else {
+          for (std::size_t i = 0; i < rows; ++i) y[i] += x[i];
+        }
       });
       break;
     case Step::Type::affine:
@@ -492,7 +554,7 @@ void Network::run(const Step& step, float* workspace, std::size_t n) const {
           for (std::size_t i = 0; i < rows; ++i) y[i] = x[i] * step.scale[i] + step.shift[i];
         } else if (!step.shift.empty()) {
           for (std::size_t i = 0; i < rows; ++i) y[i] = x[i] + step.shift[i];
-        } else {
+        } else if (x != y) {
           std::copy(x, x + rows, y);
         }
       });

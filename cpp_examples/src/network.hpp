@@ -63,7 +63,7 @@ class Network {
     View scratch;                        // maxout, highway
     Activation activation;               // dense, affine, highway
     std::shared_ptr<const std::vector<PackedMatrix>> matrices;
-    std::vector<float> scale;            // affine: out = in * scale + shift; may be empty
+    std::vector<float> scale;            // affine, add: in * scale + shift; may be empty
     std::vector<float> shift;
     std::vector<Embedding> embeddings;
     std::size_t gate_row = 0;            // gate: out = in * sigmoid(-(weight * in[row] + bias))

@@ -2,10 +2,12 @@
 // numbers: as easy as 1, 2, 3" (SC11). Any number can be had directly from (seed, event, index).
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels.hpp"
 
 namespace calogan::detail {
 
@@ -41,22 +43,32 @@ inline Philox4 random_block(std::uint64_t seed, std::uint64_t event, Stream stre
 inline double open_unit(std::uint32_t word) noexcept { return (word + 0.5) * 0x1p-32; }
 
 // Standard normal deviates by the Box-Muller transform in double precision: word pairs (u, v) give
-// sqrt(-2 ln u) times cos and sin of 2 pi v. |deviate| <= 6.76.
-inline void normals(std::uint64_t seed, std::uint64_t event, double mean, double std_dev, float* out,
-                    std::size_t n) noexcept {
-  constexpr double two_pi = 6.283185307179586476925;
-  for (std::size_t i = 0; i < n; i += 4) {
-    const Philox4 w =
-        random_block(seed, event, Stream::latents, static_cast<std::uint32_t>(i / 4));
-    double z[4];
-    for (std::size_t pair = 0; pair < 2; ++pair) {
-      const double radius = std::sqrt(-2.0 * std::log(open_unit(w[2 * pair])));
-      const double angle = two_pi * open_unit(w[2 * pair + 1]);
-      z[2 * pair] = radius * std::cos(angle);
-      z[2 * pair + 1] = radius * std::sin(angle);
+// sqrt(-2 ln u) times cos and sin of 2 pi v. |deviate| <= 6.76. Writes n of an event's deviates,
+// beginning with the one numbered `first`.
+inline void normals(std::uint64_t seed, std::uint64_t event, double mean, double std_dev,
+                    std::size_t first, std::size_t n, float* out,
+                    const Kernels& kernels = best_kernels()) {
+  const std::size_t end = first + n;
+  while (first < end) {
+    std::uint64_t u[deviate_pairs] = {};
+    std::uint64_t v[deviate_pairs] = {};
+    const std::size_t start = first / 4 * 4;  // a block of words makes two pairs of deviates
+    const std::size_t stop = std::min(end, start + 2 * deviate_pairs);
+    for (std::size_t i = start; i < stop; i += 4) {
+      const Philox4 w =
+          random_block(seed, event, Stream::latents, static_cast<std::uint32_t>(i / 4));
+      const std::size_t pair = (i - start) / 2;
+      u[pair] = w[0];
+      v[pair] = w[1];
+      u[pair + 1] = w[2];
+      v[pair + 1] = w[3];
     }
-    for (std::size_t j = 0; j < 4 && i + j < n; ++j) {
-      out[i + j] = static_cast<float>(mean + std_dev * z[j]);
+    double cosines[deviate_pairs];
+    double sines[deviate_pairs];
+    kernels.box_muller(u, v, cosines, sines);
+    for (; first < stop; ++first) {
+      const std::size_t i = first - start;
+      *out++ = static_cast<float>(mean + std_dev * (i % 2 == 0 ? cosines : sines)[i / 2]);
     }
   }
 }

@@ -1,7 +1,7 @@
 """Write the runner's test models: lwtnn graph JSON with expected outputs in double precision.
 
-    python make_models.py data                  # gated.json and layers.json, the tests' models
-    python make_models.py data --benchmark 52-128-256-512-504 -o big.json
+    python make_models.py data        # gated.json, cells.json and layers.json, the tests' models
+    python make_models.py --benchmark 130-320-320-320-504 --cell-latents -o big.json
 
 Needs numpy alone. The evaluator here is written from lwtnn's definitions, in double precision on
 the weights as stored (rounded to float32), and shares no code with the runner.
@@ -142,14 +142,14 @@ class Graph:
             bias=[],
         )
 
-    def normalization(self, source: int) -> int:
+    def normalization(self, source: int, bias: float = 0.2) -> int:
         n = self.widths[source]
         return self.layer(
             source,
             n,
             architecture="normalization",
             weights=(1 + 0.2 * np.asarray(self.numbers(n))).astype(np.float32).tolist(),
-            bias=self.numbers(n, scale=0.2),
+            bias=self.numbers(n, scale=bias),
         )
 
     def maxout(self, source: int, width: int, pieces: int) -> int:
@@ -232,8 +232,10 @@ def condition_variables(conditions: list[dict[str, Any]]) -> list[dict[str, Any]
     return out
 
 
-def latent_variables(n: int, offset: float = 0.0, scale: float = 1.0) -> list[dict[str, Any]]:
-    return [{"name": f"latent_{i}", "offset": offset, "scale": scale} for i in range(n)]
+def latent_variables(
+    n: int, node: str = "latent", offset: float = 0.0, scale: float = 1.0
+) -> list[dict[str, Any]]:
+    return [{"name": f"{node}_{i}", "offset": offset, "scale": scale} for i in range(n)]
 
 
 def model(
@@ -248,15 +250,24 @@ def model(
     latent: tuple[float, float] = (0.0, 1.0),
 ) -> dict[str, Any]:
     assert len(labels) == graph.widths[output], (len(labels), graph.widths[output])
-    n_latent = len(graph.inputs[0]["variables"])
+    latent_nodes = [
+        {"name": node["name"], "size": len(node["variables"])}
+        for node in graph.inputs
+        if node["name"] != "conditions"
+    ]
+    sizes = [node["size"] for node in latent_nodes]
     self_test = []
     for values in tests:
-        z = graph.rng.normal(*latent, n_latent).astype(np.float32).astype(float)
+        z = graph.rng.normal(*latent, sum(sizes)).astype(np.float32).astype(float)
         fed = [
             np.log(value) if condition["scale"] == "log" else value
             for value, condition in zip(values, conditions, strict=True)
         ]
-        fractions = graph.evaluate([z, np.asarray(fed)], output)
+        parts = dict(
+            zip([n["name"] for n in latent_nodes], np.split(z, np.cumsum(sizes)[:-1]), strict=True)
+        )
+        parts["conditions"] = np.asarray(fed)
+        fractions = graph.evaluate([parts[node["name"]] for node in graph.inputs], output)
         self_test.append(
             {"latent": z.tolist(), "conditions": values, "fractions": fractions.tolist()}
         )
@@ -271,8 +282,7 @@ def model(
             "name": name,
             "producer": "make_models.py",
             "latent": {
-                "node": "latent",
-                "size": n_latent,
+                "nodes": latent_nodes,
                 "distribution": "normal",
                 "mean": latent[0],
                 "std": latent[1],
@@ -303,20 +313,44 @@ def cartesian(name: str, nx: int, ny: int, z: list[float] | None) -> dict[str, A
 
 
 def generator(
-    sizes: list[int], n_latent: int, shape: list[tuple[int, int]], seed: int, name: str
+    sizes: list[int],
+    n_latent: int,
+    shape: list[tuple[int, int]],
+    seed: int,
+    name: str,
+    cell_latents: bool = False,
 ) -> dict[str, Any]:
-    """A generator as calogan trains them: a softmax per layer, gated by the layer's energy."""
+    """A generator as calogan trains them: a softmax per layer, gated by the layer's energy.
+
+    cell_latents: with a latent for each cell too, and the trunk's inputs beside its output.
+    """
     graph = Graph(seed)
     conditions = [ENERGY, THETA]
+    swish = {"function": "swish", "alpha": 1.0}
     latent = graph.input("latent", latent_variables(n_latent))
-    node = graph.concatenate(latent, graph.input("conditions", condition_variables(conditions)))
+    cells = []
+    if cell_latents:
+        for k, (nx, ny) in enumerate(shape):
+            node_name = f"cell_latent_{k}"
+            cells.append(graph.input(node_name, latent_variables(nx * ny, node_name)))
+    joined = graph.concatenate(latent, graph.input("conditions", condition_variables(conditions)))
+    node = joined
     for size in sizes:
         node = graph.dense(node, size)
         node = graph.normalization(node)
-        node = graph.activation(node, {"function": "swish", "alpha": 1.0})
+        node = graph.activation(node, swish)
+    if cell_latents:
+        node = graph.concatenate(node, joined)
     gates, labels, first = [], [], 0
     for k, (nx, ny) in enumerate(shape):
-        fractions = graph.dense(node, nx * ny, "softmax")
+        if cell_latents:
+            logits = graph.dense(node, nx * ny)
+            openness = graph.dense(node, nx * ny)
+            noise = graph.normalization(cells[k], bias=0.0)
+            single = graph.activation(graph.add(openness, noise), swish)
+            fractions = graph.activation(graph.add(logits, single), "softmax")
+        else:
+            fractions = graph.dense(node, nx * ny, "softmax")
         gates.append(graph.gate(graph.concatenate(fractions, graph.dense(node, 1))))
         labels += [f"voxel_{first + i}" for i in range(nx * ny)] + [f"unused_layer_{k}"]
         first += nx * ny
@@ -339,7 +373,7 @@ def every_layer() -> dict[str, Any]:
     graph = Graph(7)
     region = {"name": "region", "unit": "", "low": 0.0, "high": 3.0, "scale": "linear"}
     conditions = [ENERGY, THETA, region]
-    latent = graph.input("latent", latent_variables(5, offset=-0.5, scale=2.0))
+    latent = graph.input("latent", latent_variables(5, "latent", -0.5, 2.0))
     conds = graph.input("conditions", condition_variables(conditions))
     start = graph.embedding(graph.concatenate(conds, latent), [(2, 4, 3)])
     trunk = graph.dense(start, 19, "tanh")
@@ -355,6 +389,17 @@ def every_layer() -> dict[str, Any]:
     twice = graph.dense(trunk, 19)
     parts.append(graph.normalization(twice))  # does not: `twice` is used again
     parts.append(graph.add(twice, trunk, twice))
+    # Sums whose terms may be changed in place or scaled on the way, and some that may not.
+    parts.append(graph.add(graph.normalization(trunk), graph.dense(trunk, 19), trunk))
+    parts.append(graph.add(graph.normalization(trunk), graph.normalization(twice)))
+    scaled = graph.normalization(trunk)
+    parts.append(graph.add(scaled, graph.activation(scaled, "tanh")))
+    pair = graph.concatenate(graph.dense(trunk, 4), scaled)
+    parts.append(graph.add(pair, graph.dense(trunk, 23)))
+    parts.append(graph.activation(graph.concatenate(scaled, twice), "rectified"))
+    parts.append(graph.activation(graph.activation(graph.highway(trunk, "tanh"), "abs"), "sigmoid"))
+    parts.append(graph.activation(latent, "abs"))
+    parts.append(graph.add(latent, latent))
     highway = graph.highway(trunk, "rectified")
     parts += [highway, graph.again(highway, twice)]
     gate = graph.gate(trunk)
@@ -398,9 +443,7 @@ def every_layer() -> dict[str, Any]:
     }
     labels = [f"voxel_{i}" for i in range(n)]
     tests = [[1.0, 0.0, 0.0], [10.0, 0.1, 1.0], [20.0, 0.2, 2.0], [49.5, 0.35, 3.0]]
-    return model(
-        graph, output, labels, "every-layer", conditions, geometry, tests, 0.0, (0.5, 0.5)
-    )
+    return model(graph, output, labels, "every-layer", conditions, geometry, tests, 0.0, (0.5, 0.5))
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
@@ -421,14 +464,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "data")
     parser.add_argument("--benchmark", metavar="SIZES", help="latent+2, hidden ..., cells")
+    parser.add_argument("--cell-latents", action="store_true", help="in the benchmark's model")
     parser.add_argument("-o", type=Path, help="where the benchmark's model goes")
     arguments = parser.parse_args()
     if arguments.benchmark:
         first, *hidden, cells = (int(s) for s in arguments.benchmark.split("-"))
         shape = {504: [(3, 96), (12, 12), (12, 6)], 6480: [(144, 1)] * 45}[cells]
-        write(arguments.o, generator(hidden, first - 2, shape, 1, "benchmark"))
+        benchmark = generator(
+            hidden, first - 2, shape, 1, "benchmark", cell_latents=arguments.cell_latents
+        )
+        write(arguments.o, benchmark)
         return
-    write(arguments.folder / "gated.json", generator([12, 16], 6, [(2, 3), (4, 5)], 3, "gated"))
+    shape = [(2, 3), (4, 5)]
+    write(arguments.folder / "gated.json", generator([12, 16], 6, shape, 3, "gated"))
+    write(arguments.folder / "cells.json", generator([12], 6, shape, 5, "cells", cell_latents=True))
     write(arguments.folder / "layers.json", every_layer())
 
 

@@ -31,7 +31,7 @@ void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 TEST(generating_takes_no_memory) {
-  for (const char* name : {"gated.json", "layers.json"}) {
+  for (const char* name : {"gated.json", "cells.json", "layers.json"}) {
     const auto generator = calogan::Generator::load(test::data_path(name));
     std::vector<double> one = {10.0, 0.1};
     if (generator.conditions().size() == 3) one.push_back(2.0);

@@ -11,6 +11,7 @@ using calogan::Generator;
 
 namespace {
 
+Generator cells() { return Generator::load(test::data_path("cells.json")); }
 Generator gated() { return Generator::load(test::data_path("gated.json")); }
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
@@ -82,8 +83,32 @@ TEST(energies_follow_from_fractions) {
   CHECK(again == energies);
 }
 
-TEST(same_shower_whatever_the_batch) {
-  const Generator generator = gated();
+// Latents that several inputs take are numbered through all of them.
+TEST(latents_of_several_inputs) {
+  Generator generator = cells();
+  generator.set_readout_threshold(0);
+  CHECK_EQ(generator.latent_size(), std::size_t{6 + 6 + 20});
+  constexpr std::size_t n = 300;  // more than a block
+  std::vector<double> conditions;
+  std::vector<float> latents(n * generator.latent_size());
+  for (std::size_t i = 0; i < n; ++i) {
+    conditions.insert(conditions.end(), {20.0, 0.2});
+    generator.draw_latents(7, i, latents.data() + i * generator.latent_size());
+  }
+  std::vector<float> drawn(n * generator.n_voxels());
+  std::vector<float> given(n * generator.n_voxels());
+  generator.generate(n, conditions, 7, 0, drawn.data());
+  generator.generate_from(n, conditions, latents.data(), given.data());
+  CHECK(drawn == given);
+  // The latent of a cell of the second layer changes the shares of that layer alone.
+  std::vector<float> changed(generator.n_voxels());
+  latents[6 + 6 + 4] += 1.0f;
+  generator.generate_from(1, {20.0, 0.2}, latents.data(), changed.data());
+  CHECK(std::equal(changed.begin(), changed.begin() + 6, drawn.begin()));
+  for (std::size_t i = 6; i < changed.size(); ++i) CHECK(changed[i] != drawn[i]);
+}
+
+void check_batches(const Generator& generator) {
   constexpr std::size_t n = 531;  // more than two blocks
   std::vector<double> conditions;
   for (std::size_t i = 0; i < n; ++i) {
@@ -107,6 +132,11 @@ TEST(same_shower_whatever_the_batch) {
   CHECK(parts == together);
 }
 
+TEST(same_shower_whatever_the_batch) {
+  check_batches(gated());
+  check_batches(cells());
+}
+
 TEST(seed_and_event_number_make_the_shower) {
   const Generator generator = gated();
   std::vector<float> a(generator.n_voxels());
@@ -122,7 +152,7 @@ TEST(seed_and_event_number_make_the_shower) {
 }
 
 TEST(threads_share_a_generator) {
-  const Generator generator = gated();
+  const Generator generator = cells();
   const Generator other = Generator::load(test::data_path("layers.json"));
   constexpr std::size_t n = 2000;
   const std::size_t v = generator.n_voxels();

@@ -15,16 +15,20 @@ const std::string& good() {
   return text;
 }
 
-// The good file with the first `from` after `anchor` replaced.
-std::string with(const std::string& anchor, const std::string& from, const std::string& to) {
-  std::string out = good();
-  const std::size_t start = out.find(anchor);
-  const std::size_t at = start == std::string::npos ? start : out.find(from, start);
+// A good file with the first `from` after `anchor` replaced.
+std::string replaced(std::string json, const std::string& anchor, const std::string& from,
+                     const std::string& to) {
+  const std::size_t start = json.find(anchor);
+  const std::size_t at = start == std::string::npos ? start : json.find(from, start);
   if (at == std::string::npos) {
-    test::report(__FILE__, __LINE__, "the test's text is not in gated.json: " + anchor + from);
-    return out;
+    test::report(__FILE__, __LINE__, "the test's text is not in the good file: " + anchor + from);
+    return json;
   }
-  return out.replace(at, from.size(), to);
+  return json.replace(at, from.size(), to);
+}
+
+std::string with(const std::string& anchor, const std::string& from, const std::string& to) {
+  return replaced(good(), anchor, from, to);
 }
 
 std::string with(const std::string& from, const std::string& to) { return with("", from, to); }
@@ -201,13 +205,10 @@ TEST(the_block) {
          "field calogan.schema_version is a string, expected a whole number");
   expect(with("\"normal\"", "\"uniform\""), "field calogan.latent.distribution is \"uniform\"");
   expect(with("\"std\":1.0", "\"std\":0"), "field calogan.latent.std is 0, expected more than 0");
-  expect(with(block, "\"node\":\"latent\"", "\"node\":\"noise\""),
-         "field calogan.latent.node is \"noise\", but no input has that name");
-  expect(with(block, "\"node\":\"conditions\"", "\"node\":\"latent\""), "the graph has 2 inputs");
-  expect(with(block, "\"size\":6", "\"size\":5"),
-         "has 6 entries, expected 5");
-  expect(with("\"name\":\"latent_3\"", "\"name\":\"latent_4\""),
-         "field inputs[0].variables[3].name is \"latent_4\", expected \"latent_3\"");
+  expect(with(block, "\"node\":\"conditions\"", "\"node\":\"latent\""),
+         "field calogan.conditions.node is \"latent\", which is among calogan.latent.nodes");
+  expect(with(block, "\"node\":\"conditions\"", "\"node\":\"labels\""),
+         "field calogan.conditions.node is \"labels\", but no input has that name");
   expect(with("\"name\":\"log_energy\"", "\"name\":\"energy\""),
          "field inputs[1].variables[0].name is \"energy\", expected \"log_energy\"");
   expect(with("{\"name\":\"energy\"", "{\"name\":\"momentum\""),
@@ -229,6 +230,53 @@ TEST(the_block) {
          "\"unused_layer_1\")");
   expect(with("\"unused_layer_1\"", "\"voxel_26\""),
          "the output has 27 voxels, the geometry has 26");
+}
+
+// One input of the graph for each cell layer's latents, and one for the rest.
+TEST(the_latent_nodes) {
+  const std::string cells = test::read_text("cells.json");
+  CHECK_EQ(error_of(cells), std::string());
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    return replaced(cells, "\"latent\":{\"nodes\"", from, to);
+  };
+  const std::string first = "{\"name\":\"latent\",\"size\":6}";
+  const std::string second = "{\"name\":\"cell_latent_0\",\"size\":6}";
+  const std::string third = "{\"name\":\"cell_latent_1\",\"size\":20}";
+  const std::string all = first + "," + second + "," + third;
+  const std::string nodes = "field calogan.latent.nodes";
+  expect(changed("\"nodes\":[" + all + "]", "\"node\":\"latent\",\"size\":6"),
+         "no field calogan.latent.nodes");
+  expect(changed("[" + all + "]", first), nodes + " is an object, expected an array");
+  expect(changed(all, ""), nodes + " is empty, expected an input or more");
+  expect(changed(second, "\"cell_latent_0\""), nodes + "[1] is a string, expected an object");
+  expect(changed(second, "{\"name\":\"cell_latent_0\"}"), "no field calogan.latent.nodes[1].size");
+  expect(changed(second, "{\"size\":6}"), "no field calogan.latent.nodes[1].name");
+  expect(changed("\"cell_latent_0\"", "3"),
+         nodes + "[1].name is a number, expected a string");
+  expect(changed("\"cell_latent_0\"", "\"cell_latent_7\""),
+         nodes + "[1].name is \"cell_latent_7\", but no input has that name");
+  expect(changed("\"cell_latent_0\"", "\"latent\""),
+         nodes + "[1].name is \"latent\" as in nodes[0]");
+  expect(changed(all, all + "," + third), nodes + "[3].name is \"cell_latent_1\" as in nodes[2]");
+  expect(changed(all, all + ",{\"name\":\"conditions\",\"size\":2}"),
+         "field calogan.conditions.node is \"conditions\", which is among calogan.latent.nodes");
+  expect(changed("\"size\":20", "\"size\":19"),
+         nodes + "[2].size is 19, but input \"cell_latent_1\" has 20 variables");
+  expect(changed("\"size\":20", "\"size\":-20"), nodes + "[2].size is -20, expected 0 or more");
+  expect(changed(second + ",", ""),
+         "field inputs[1] is \"cell_latent_0\", which is neither calogan.conditions.node nor among "
+         "calogan.latent.nodes: nothing feeds it");
+  expect(replaced(cells, "\"inputs\"", "\"inputs\":[",
+                  "\"inputs\":[{\"name\":\"spare\",\"variables\":[]},"),
+         "but inputs[0] has 0 variables");
+  expect(replaced(cells, "\"inputs\"", "\"cell_latent_1_19\"", "\"cell_latent_1_20\""),
+         "field inputs[2].variables[19].name is \"cell_latent_1_20\", expected \"cell_latent_1_19\"");
+  expect(with("\"name\":\"latent_3\"", "\"name\":\"latent_4\""),
+         "field inputs[0].variables[3].name is \"latent_4\", expected \"latent_3\"");
+  expect(replaced(cells, "\"self_test\"", "\"latent\":[", "\"latent\":[0.5,"),
+         "field calogan.self_test[0].latent has 33 entries, expected 32");
+  // Another order is another meaning of the latents, which the self-test notices.
+  expect(changed(first + "," + second, second + "," + first), "file: self-test 0: output");
 }
 
 TEST(the_geometry) {

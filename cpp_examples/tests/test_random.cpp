@@ -28,7 +28,7 @@ TEST(normals_known_answers) {
                                -1.0018863913375788, -0.9244177583227814, 0.04444707276377958,
                                -0.04360991065144639};
   float found[7];
-  normals(2024, (std::uint64_t{7} << 32) + 5, 0.0, 1.0, found, 7);
+  normals(2024, (std::uint64_t{7} << 32) + 5, 0.0, 1.0, 0, 7, found);
   for (std::size_t i = 0; i < 7; ++i) CHECK_CLOSE(static_cast<double>(found[i]), wanted[i], 1e-7);
 }
 
@@ -43,7 +43,7 @@ TEST(normal_moments) {
   constexpr std::size_t events = 20'000;
   std::vector<float> z(per_event * events);
   for (std::size_t event = 0; event < events; ++event) {
-    normals(12345, event, 0.0, 1.0, z.data() + event * per_event, per_event);
+    normals(12345, event, 0.0, 1.0, 0, per_event, z.data() + event * per_event);
   }
   const auto n = static_cast<double>(z.size());
   double sum[5] = {};
@@ -71,7 +71,7 @@ TEST(normal_moments) {
 TEST(normal_distribution) {
   std::vector<float> z(100'000);
   for (std::size_t event = 0; event < 1000; ++event) {
-    normals(99, event << 32, 0.0, 1.0, z.data() + event * 100, 100);
+    normals(99, event << 32, 0.0, 1.0, 0, 100, z.data() + event * 100);
   }
   std::sort(z.begin(), z.end());
   const auto n = static_cast<double>(z.size());
@@ -88,26 +88,33 @@ TEST(normals_depend_on_seed_event_and_place_alone) {
   std::array<float, 10> long_draw{};
   std::array<float, 7> short_draw{};
   std::array<float, 7> other{};
-  normals(1, 2, 0.0, 1.0, long_draw.data(), long_draw.size());
-  normals(1, 2, 0.0, 1.0, short_draw.data(), short_draw.size());
+  normals(1, 2, 0.0, 1.0, 0, long_draw.size(), long_draw.data());
+  normals(1, 2, 0.0, 1.0, 0, short_draw.size(), short_draw.data());
   CHECK(std::equal(short_draw.begin(), short_draw.end(), long_draw.begin()));
   for (const auto& [seed, event] : {std::pair{2, 2}, {1, 3}, {3, 1}}) {
-    normals(static_cast<std::uint64_t>(seed), static_cast<std::uint64_t>(event), 0.0, 1.0,
-            other.data(), other.size());
+    normals(static_cast<std::uint64_t>(seed), static_cast<std::uint64_t>(event), 0.0, 1.0, 0,
+            other.size(), other.data());
     CHECK(!std::equal(other.begin(), other.end(), short_draw.begin()));
   }
+  // Any part of them is the same numbers.
+  std::array<float, 200> whole{};
+  normals(1, 2, 0.0, 1.0, 0, whole.size(), whole.data());
+  for (const std::size_t start : {1, 2, 3, 4, 5, 63, 64, 100, 193}) {
+    normals(1, 2, 0.0, 1.0, start, other.size(), other.data());
+    CHECK(std::equal(other.begin(), other.end(), whole.begin() + static_cast<long>(start)));
+  }
   // High halves of both 64-bit numbers count.
-  normals(1, 2 + (std::uint64_t{1} << 32), 0.0, 1.0, other.data(), other.size());
+  normals(1, 2 + (std::uint64_t{1} << 32), 0.0, 1.0, 0, other.size(), other.data());
   CHECK(!std::equal(other.begin(), other.end(), short_draw.begin()));
-  normals(1 + (std::uint64_t{1} << 32), 2, 0.0, 1.0, other.data(), other.size());
+  normals(1 + (std::uint64_t{1} << 32), 2, 0.0, 1.0, 0, other.size(), other.data());
   CHECK(!std::equal(other.begin(), other.end(), short_draw.begin()));
 }
 
 TEST(normals_mean_and_deviation) {
   std::array<float, 8> unit{};
   std::array<float, 8> scaled{};
-  normals(5, 6, 0.0, 1.0, unit.data(), unit.size());
-  normals(5, 6, 0.5, 2.0, scaled.data(), scaled.size());
+  normals(5, 6, 0.0, 1.0, 0, unit.size(), unit.data());
+  normals(5, 6, 0.5, 2.0, 0, scaled.size(), scaled.data());
   for (std::size_t i = 0; i < unit.size(); ++i) {
     CHECK_CLOSE(static_cast<double>(scaled[i]), 0.5 + 2 * static_cast<double>(unit[i]), 1e-6);
   }

@@ -127,8 +127,9 @@ class Generator {
 
   /// Makes n showers from the caller's own random numbers.
   ///
-  /// latents: n x latent_size() values as the network's input takes them: independent normal
-  /// deviates of latent_mean() and latent_std().
+  /// latents: n x latent_size() values as the network's inputs take them: independent normal
+  /// deviates of latent_mean() and latent_std(). Where several inputs take latents, a shower's are
+  /// side by side in the order of the model file's calogan.latent.nodes.
   void generate_from(std::size_t n, Span conditions, const float* latents,
                      float* energies_mev) const;
 
