@@ -260,8 +260,10 @@ def train(
         TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
         console=err,
+        disable=not err.is_terminal,
     )
     task = bar.add_task("", total=resolved.training.updates, state="compiling")
+    printed: dict[str, float] = {}
 
     def report(progress: Progress) -> None:
         state = (
@@ -271,6 +273,10 @@ def train(
         if progress.validation:
             state += f"  response x{progress.validation['validation_response_ratio']:.4f}"
         bar.update(task, completed=progress.update, state=state)
+        if not err.is_terminal and progress.validation not in ({}, printed):  # a batch job's log
+            printed.update(progress.validation)
+            done = f"{progress.update} of {progress.updates} updates"
+            err.print(f"{done}  {state}", markup=False, highlight=False, soft_wrap=True)
 
     try:
         with bar:
@@ -463,7 +469,7 @@ def generate(
             for c in generator.conditions
         }
     n = len(next(iter(values.values())))
-    with Bar(console=err, transient=True) as bar:
+    with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("generating", total=n)
         generate_store(
             generator,

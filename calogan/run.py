@@ -166,7 +166,8 @@ def train(
         _begin(run, card, showers)
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     scores: dict[str, float] = {}
-    started, first, saved = time.monotonic(), trainer.update, time.monotonic()
+    started = saved = time.monotonic()
+    counted_from = None
     with _interruptible() as interrupted, writer.as_default():
         while trainer.update < card.training.updates:
             step = min(card.training.updates_per_call, card.training.updates - trainer.update)
@@ -178,7 +179,9 @@ def train(
                     "lower training.learning_rate or raise training.r1 and r2"
                 )
             done = trainer.update >= card.training.updates
-            rate = (trainer.update - first) / (time.monotonic() - started)
+            if counted_from is None:  # the first call compiles, which would spoil the rate
+                started, counted_from = time.monotonic(), trainer.update
+            rate = (trainer.update - counted_from) / max(time.monotonic() - started, 1e-9)
             line: dict[str, float] = {"update": trainer.update, **losses}
             stopping = interrupted()
             due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
