@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +175,47 @@ def classify(
     return ClassifierResult(
         name, label, metrics.combine_aucs(areas), tuple(areas), curves[0], floor
     )
+
+
+def compare_by_classifiers(
+    reference: Showers,
+    generated: Showers,
+    halves: tuple[NDArray[np.intp], NDArray[np.intp]],
+    mode: Literal["quick", "full"],
+    seed: int,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[ClassifierResult, ...]:
+    """AUC of networks and boosted trees, on features and on voxels, each with its floor.
+
+    Parameters
+    ----------
+    reference, generated : n showers each, paired by row, threshold applied
+    halves : positions of two matched halves of the reference; telling these apart is the floor
+    mode : "quick", or "full" for the CaloChallenge's network and trees on voxels as well
+    progress : called with a few words before each classifier
+    """
+    network = train_network(QUICK if mode == "quick" else FULL)
+
+    def features(showers: Showers) -> NDArray[np.float32]:
+        return high_level_features(showers)[0]
+
+    tasks: list[tuple[str, str, Train, Train, Callable[[Showers], NDArray[np.float32]]]] = [
+        ("trees_features", "boosted trees on features", train_trees, train_trees, features),
+        ("network_features", "network on features", network, train_network(QUICK), features),
+        ("network_voxels", "network on voxels", network, train_network(QUICK), voxel_features),
+    ]
+    if mode == "full":
+        label = "boosted trees on log voxels"
+        tasks.append(("trees_voxels", label, train_trees, train_trees, log_voxel_features))
+    trainings = 2 if mode == "quick" else 3
+    first, second = halves
+    found = []
+    for name, label, train, train_floor, inputs in tasks:
+        progress(f"classifier: {label}")
+        x, y = inputs(reference), inputs(generated)
+        floor = classify(name, label, x[first], x[second], train_floor, 2, seed)
+        found.append(classify(name, label, x, y, train, trainings, seed, floor.auc))
+    return tuple(found)
 
 
 def train_trees(

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import calogan
-from calogan import classifier as classifiers
 from calogan import metrics
-from calogan.classifier import ClassifierResult
+from calogan.classifier import compare_by_classifiers
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.evaluation import (
@@ -86,7 +85,7 @@ def evaluate(
     report("observables")
     comparisons = _comparisons(reference, generated, threshold, halves, rng)
     profiles = tuple(_profiles(reference, generated))
-    results = _classify(reference, generated, halves[0], classifier, seed, report)
+    results = compare_by_classifiers(reference, generated, halves[0], classifier, seed, report)
     fractions = layer_fractions(reference), layer_fractions(generated)
     (rho, error), (rho_generated, error_generated) = (metrics.correlation(f) for f in fractions)
     settings = {
@@ -291,6 +290,7 @@ def _profiles(reference: Showers, generated: Showers) -> Iterable[Profile]:
         yield _profile(
             "longitudinal",
             "layer",
+            None,
             np.arange(-0.5, geometry.n_layers),
             tuple(layer.name for layer in geometry.layers),
             *fractions,
@@ -302,6 +302,7 @@ def _profiles(reference: Showers, generated: Showers) -> Iterable[Profile]:
         yield _profile(
             f"{p.axis}[{name}]",
             f"{name}: {p.axis} [{p.unit}]",
+            p.layer,
             p.edges,
             None,
             *(s[:, part] @ p.matrix for s in scaled),
@@ -311,6 +312,7 @@ def _profiles(reference: Showers, generated: Showers) -> Iterable[Profile]:
 def _profile(
     name: str,
     label: str,
+    layer: int | None,
     edges: Floats,
     ticks: tuple[str, ...] | None,
     reference: NDArray[Any],
@@ -324,7 +326,7 @@ def _profile(
     parts = [
         (np.array([v.value for v in c]), np.array([v.uncertainty for v in c])) for c in columns
     ]
-    return Profile(name, label, edges, ticks, parts[0], parts[1], parts[2])
+    return Profile(name, label, layer, edges, ticks, parts[0], parts[1], parts[2])
 
 
 def _pictures(reference: Showers, generated: Showers) -> Pictures:
@@ -349,60 +351,6 @@ def _pictures(reference: Showers, generated: Showers) -> Pictures:
         for i in chosen
     )
     return Pictures(averages[0], averages[1], events)
-
-
-def _classify(
-    reference: Showers,
-    generated: Showers,
-    halves: tuple[NDArray[np.intp], NDArray[np.intp]],
-    mode: Literal["quick", "full"],
-    seed: int,
-    report: Progress,
-) -> tuple[ClassifierResult, ...]:
-    network = classifiers.QUICK if mode == "quick" else classifiers.FULL
-    tasks: list[tuple[str, str, Any, Any, Any]] = [
-        (
-            "trees_features",
-            "boosted trees on features",
-            classifiers.train_trees,
-            classifiers.train_trees,
-            lambda s: classifiers.high_level_features(s)[0],
-        ),
-        (
-            "network_features",
-            "network on features",
-            classifiers.train_network(network),
-            classifiers.train_network(classifiers.QUICK),
-            lambda s: classifiers.high_level_features(s)[0],
-        ),
-        (
-            "network_voxels",
-            "network on voxels",
-            classifiers.train_network(network),
-            classifiers.train_network(classifiers.QUICK),
-            classifiers.voxel_features,
-        ),
-    ]
-    if mode == "full":
-        tasks.append(
-            (
-                "trees_voxels",
-                "boosted trees on log voxels",
-                classifiers.train_trees,
-                classifiers.train_trees,
-                classifiers.log_voxel_features,
-            )
-        )
-    trainings = 2 if mode == "quick" else 3
-    found = []
-    for name, label, train, train_floor, inputs in tasks:
-        report(f"classifier: {label}")
-        x, y = inputs(reference), inputs(generated)
-        first, second = halves
-        floor = classifiers.classify(name, label, x[first], x[second], train_floor, 2, seed)
-        result = classifiers.classify(name, label, x, y, train, trainings, seed, floor.auc)
-        found.append(result)
-    return tuple(found)
 
 
 def _versions() -> dict[str, str]:
@@ -461,7 +409,7 @@ def evaluate_run(
             f"'{generator.geometry.name}' with {generator.geometry.n_voxels}"
         )
     n_all = len(showers)
-    seen = seen_events(run)
+    seen = generator.seen_events
     if seen is not None:
         showers = showers.select(~np.isin(showers.fingerprints(), seen))
     n_dropped = n_all - len(showers)
@@ -546,23 +494,6 @@ def evaluate_files(
         },
         report,
     )
-
-
-def seen_events(run: Path) -> NDArray[np.uint64] | None:
-    """Fingerprints of a run's training and validation events; None if the model does not say.
-
-    A run directory holds them in seen_events.npy, an exported JSON may in
-    `calogan.provenance.seen_events`.
-    """
-    if run.is_dir():
-        path = run / "seen_events.npy"
-        return np.load(path, allow_pickle=False).astype(np.uint64) if path.exists() else None
-    try:
-        document = json.loads(run.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CaloganError(f"cannot read {run}: {error}") from error
-    listed = document.get("calogan", {}).get("provenance", {}).get("seen_events")
-    return None if listed is None else np.array(listed, np.uint64)
 
 
 def _write(

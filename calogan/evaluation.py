@@ -67,6 +67,8 @@ class Profile:
 
     name: str
     label: str
+    layer: int | None
+    """Position of the layer that it runs across; None along the shower."""
     edges: Floats
     ticks: tuple[str, ...] | None
     """Names of the bins, for an axis without lengths."""
