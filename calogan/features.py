@@ -15,10 +15,9 @@ def moment_matrix(geometry: Geometry) -> NDArray[np.float32]:
     """Linear map from voxels to per-layer sums of E, xE, yE, rE, x²E, y²E, r²E.
 
     Shape (n_voxels, 7 * n_layers), lengths in units of 100 mm so that float32 keeps its digits;
-    r is the distance from the layer's energy-independent origin x = y = 0.
+    r is the distance from the axis x = y = 0, of a ring its middle radius.
     """
-    x, y = geometry.centres[:, 0] / 100, geometry.centres[:, 1] / 100
-    r = np.hypot(x, y)
+    x, y, r = geometry.centres[:, 0] / 100, geometry.centres[:, 1] / 100, geometry.radii / 100
     weights = np.stack([np.ones_like(x), x, y, r, x * x, y * y, r * r], axis=1)
     matrix = np.zeros((geometry.n_voxels, 7, geometry.n_layers))
     matrix[np.arange(geometry.n_voxels), :, geometry.layer_index] = weights
@@ -43,8 +42,9 @@ def shape_features(energies: Any, moments: Any, n_layers: int, xp: ModuleType) -
     Returns
     -------
     dict of (n, n_layers): "layer_energy" in MeV; "centre_x", "centre_y", "centre_r",
-    "width_x", "width_y", "width_r" in units of 100 mm, 0 for a layer without energy. Centre:
-    Σ x E / Σ E; width: sqrt(Σ x² E / Σ E - centre²) (CaloChallenge, arXiv:2410.21611).
+    "width_x", "width_y", "width_r" in units of 100 mm. Centre: Σ x E / Σ E; width:
+    sqrt(Σ x² E / Σ E - centre²) (CaloChallenge, arXiv:2410.21611), but 1e-3 (0.1 mm) at least.
+    A layer without energy has centres 0 and widths 1e-3.
     """
     sums = xp.reshape(xp.matmul(energies, moments), (-1, 7, n_layers))
     layer_energy = sums[:, 0]

@@ -17,6 +17,7 @@ from calogan.errors import CaloganError
 from calogan.files import parse_toml, read_text
 
 System = Literal["cartesian", "cylindrical"]
+FULL_TURN = 2 * np.pi
 AXES: dict[str, tuple[str, str]] = {"cartesian": ("x", "y"), "cylindrical": ("r", "alpha")}
 
 
@@ -48,7 +49,7 @@ class Layer:
                 raise CaloganError(
                     f"{where}: r_edges start at {self.first_edges[0]:g} mm, expected 0 or more"
                 )
-            if np.ptp(self.second_edges) > 2 * np.pi * (1 + 1e-6):
+            if np.ptp(self.second_edges) > FULL_TURN * (1 + 1e-6):
                 raise CaloganError(
                     f"{where}: alpha_edges span {np.ptp(self.second_edges):g} rad, "
                     "expected at most one turn, 2 pi"
@@ -141,20 +142,43 @@ class Geometry:
 
     @cached_property
     def centres(self) -> NDArray[np.float64]:
-        """Cell centres x, y, z in mm, (n_voxels, 3); z is NaN where the layer gives no depth."""
+        """Cell centres x, y, z in mm, (n_voxels, 3); z is NaN where the layer gives no depth.
+
+        The centre of a sector is at its middle radius and angle. A ring, a cell that spans a full
+        turn, has its centre on the axis.
+        """
         rows = []
         for layer in self.layers:
-            first, second = (
-                0.5 * (edges[1:] + edges[:-1]) for edges in (layer.first_edges, layer.second_edges)
-            )
-            a, b = np.meshgrid(first, second, indexing="ij")
-            if self.fastest == "first":
-                a, b = a.T, b.T
+            a, b = self._middles(layer)
             if layer.system == "cylindrical":
-                a, b = a * np.cos(b), a * np.sin(b)
+                # A ring's middle angle says nothing: it would put the centre to one side.
+                ring = layer.shape[1] == 1 and np.ptp(layer.second_edges) > FULL_TURN * (1 - 1e-6)
+                r = np.zeros_like(a) if ring else a
+                a, b = r * np.cos(b), r * np.sin(b)
             z = np.nan if layer.z is None else 0.5 * (layer.z[0] + layer.z[1])
-            rows.append(np.stack([a.ravel(), b.ravel(), np.full(a.size, z)], axis=1))
+            rows.append(np.stack([a, b, np.full(a.size, z)], axis=1))
         return np.concatenate(rows)
+
+    @cached_property
+    def radii(self) -> NDArray[np.float64]:
+        """Distance of cells from the axis x = y = 0, mm, (n_voxels,).
+
+        Of cylindrical cells the middle of their r edges, rings included; of cartesian ones that of
+        the centre.
+        """
+        rows = []
+        for layer in self.layers:
+            first, second = self._middles(layer)
+            rows.append(first if layer.system == "cylindrical" else np.hypot(first, second))
+        return np.concatenate(rows)
+
+    def _middles(self, layer: Layer) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The middle of each cell of a layer along its two axes, in the order of voxels."""
+        first, second = (
+            0.5 * (edges[1:] + edges[:-1]) for edges in (layer.first_edges, layer.second_edges)
+        )
+        a, b = np.meshgrid(first, second, indexing="xy" if self.fastest == "first" else "ij")
+        return a.ravel(), b.ravel()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -234,7 +258,7 @@ class Geometry:
         bin_ = ElementTree.SubElement(root, "Bin", pid="0", etaMin="0", etaMax="0", name=particle)
         for i, layer in enumerate(self.layers):
             steps = np.diff(layer.second_edges)
-            full_turn = np.isclose(np.ptp(layer.second_edges), 2 * np.pi)
+            full_turn = np.isclose(np.ptp(layer.second_edges), FULL_TURN)
             if layer.system != "cylindrical" or not full_turn or not np.allclose(steps, steps[0]):
                 raise CaloganError(
                     f"layer '{layer.name}' cannot be written as CaloChallenge XML, which knows "
@@ -339,7 +363,7 @@ def _from_xml(root: ElementTree.Element, path: Path, particle: str | None) -> Ge
             continue
         if n_alpha < 1:
             raise CaloganError(f"{where}: n_bin_alpha is {n_alpha}, expected 1 or more")
-        alpha = np.linspace(0.0, 2 * np.pi, n_alpha + 1)
+        alpha = np.linspace(0.0, FULL_TURN, n_alpha + 1)
         layers.append(
             Layer(f"layer_{element.get('id')}", "cylindrical", _edges(edges, where), alpha)
         )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from calogan.config import load_card
 from calogan.errors import CaloganError
+from calogan.features import moment_matrix
 from calogan.geometry import Geometry, Layer
 
 CARTESIAN = {"name": "a", "x_edges": [-1, 0, 2], "y_edges": [0, 1, 2, 3], "z": [0, 10]}
@@ -54,6 +55,27 @@ def test_voxels_run_layer_by_layer_second_axis_fastest() -> None:
 def test_first_axis_fastest() -> None:
     geometry = build(CARTESIAN, fastest="first")
     assert geometry.centres[:3, :2].tolist() == [[-0.5, 0.5], [1, 0.5], [-0.5, 1.5]]
+
+
+@pytest.mark.parametrize("fastest", ["last", "first"])
+def test_a_ring_has_its_centre_on_the_axis(fastest: str) -> None:
+    rings = {**RINGS, "r_edges": [0, 2, 6], "alpha": {"low": 0, "high": 2 * math.pi, "n": 1}}
+    half = {"system": "cylindrical", "r_edges": [0, 2, 6], "alpha_edges": [0, math.pi]}
+    geometry = build(rings, half, CARTESIAN, fastest=fastest)
+    assert geometry.centres[:2].tolist() == [[0, 0, 15], [0, 0, 15]]
+    assert np.allclose(geometry.centres[2:4, :2], [[0, 1], [0, 4]])
+    assert geometry.radii[:4].tolist() == [1, 4, 1, 4]
+    assert np.allclose(geometry.radii[4:], np.hypot(*geometry.centres[4:, :2].T))
+    assert geometry.radii.shape == (geometry.n_voxels,)
+    x, _, r = moment_matrix(geometry).reshape(-1, 7, 3)[:2, 1:4, 0].T
+    assert x.tolist() == [0, 0]
+    assert np.allclose(r, [0.01, 0.04])
+
+
+def test_radii_in_both_orders() -> None:
+    layer = {**RINGS, "r_edges": [0, 2, 6]}
+    assert build(layer).radii.tolist() == [1, 1, 1, 1, 4, 4, 4, 4]
+    assert build(layer, fastest="first").radii.tolist() == [1, 4] * 4
 
 
 def test_depth_may_be_unknown() -> None:
