@@ -207,6 +207,15 @@ def test_wrong_datasets(path: Path, name: str, values: Any, message: str) -> Non
         store.load(path)
 
 
+def test_conditions_alone(path: Path, sample: Showers) -> None:
+    found = store.load_conditions(path)
+    assert np.array_equal(found["theta"], sample.conditions["theta"])
+    with h5py.File(path, "r+") as file:
+        file["conditions/theta"][33] = np.nan
+    with pytest.raises(CaloganError, match=r"'conditions/theta' of .* first in row 33"):
+        store.load_conditions(path)
+
+
 def test_row_of_a_bad_value(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["showers"][33, 2] = np.nan
@@ -270,6 +279,39 @@ def test_damaged_showers(path: Path) -> None:
     assert store.info(path).n_showers == 50
     with pytest.raises(CaloganError, match=r"a\.h5 is not a readable HDF5 file, or is damaged"):
         store.load(path)
+
+
+@pytest.mark.parametrize("failure", [MemoryError, TypeError, KeyError, ValueError])
+def test_other_failures_are_not_called_damage(
+    path: Path, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure("not the file's fault")
+
+    monkeypatch.setattr(store, "Showers", fail)
+    with pytest.raises(failure, match="not the file's fault"):
+        store.load(path)
+
+
+@pytest.mark.parametrize("rows", [50, 60_000])
+def test_a_full_disk(tmp_path: Path, rows: int) -> None:
+    """One error, whether the space runs out between chunks or at the end; the old file stays."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.h5"
+    store.save(make_showers(5), path)
+    before = path.read_bytes()
+    showers = make_showers(rows)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(
+            CaloganError, match=r"cannot write .*a\.h5: File too large; is the disk full"
+        ):
+            store.save(showers, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_attributes_are_json(path: Path) -> None:

@@ -9,6 +9,7 @@ in JSON, `geometry`, `conditions` and `provenance`.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calogan.dataset import Showers
 from calogan.errors import CaloganError, nearest
-from calogan.files import atomic_path
+from calogan.files import atomic_path, refuse_remote
 from calogan.geometry import Geometry
 
 STORE_VERSION = 1
@@ -77,10 +78,13 @@ class StoreWriter:
         self._overflow: bool | None = None
 
     def __enter__(self) -> StoreWriter:
-        self._stack = ExitStack()
-        temporary = self._stack.enter_context(atomic_path(self.path))
-        self._file = self._stack.enter_context(h5py.File(temporary, "w"))
-        pool = self._stack.enter_context(ThreadPoolExecutor(1))
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            with self._writing():
+                self._file = h5py.File(temporary, "w")
+            stack.push(self._close)
+            pool = stack.enter_context(ThreadPoolExecutor(1))
+            self._stack = stack.pop_all()
         voxels = self.geometry.n_voxels
         rows = min(4096, max(1, CHUNK_BYTES // (4 * voxels)))
         self._showers = _ChunkedColumns(self._file, "showers", voxels, rows, pool)
@@ -97,11 +101,34 @@ class StoreWriter:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None:
             try:
-                self._finish()
+                with self._writing():
+                    self._finish()
             except BaseException as failure:
                 self._stack.__exit__(type(failure), failure, failure.__traceback__)
                 raise
         self._stack.__exit__(kind, error, trace)
+
+    def _close(self, kind: Any, *_: Any) -> None:
+        """Close the file; once something went wrong, what else does so counts no more."""
+        try:
+            with self._writing():
+                self._file.close()
+        except CaloganError:
+            if kind is None:
+                raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What h5py raises, on a full disk above all, becomes a CaloganError."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            # HDF5 names buffers and offsets; the system's reason is what helps.
+            number = error.errno if isinstance(error, OSError) else None
+            reason = os.strerror(number) if number else error
+            raise CaloganError(
+                f"cannot write {self.path}: {reason}; is the disk full, or a quota reached?"
+            ) from error
 
     def append(
         self,
@@ -136,12 +163,13 @@ class StoreWriter:
         )
         self._overflow = overflow is not None
         self.n_showers += len(chunk)
-        self._showers.append(chunk.energies)
-        self._energies.append(np.asarray(conditions["energy"], np.float64)[:, None] * 1000.0)
-        for name, column in self._columns.items():
-            column.append(chunk.conditions[name])
-        if chunk.overflow is not None:
-            self._overflows.append(chunk.overflow)
+        with self._writing():
+            self._showers.append(chunk.energies)
+            self._energies.append(np.asarray(conditions["energy"], np.float64)[:, None] * 1000.0)
+            for name, column in self._columns.items():
+                column.append(chunk.conditions[name])
+            if chunk.overflow is not None:
+                self._overflows.append(chunk.overflow)
 
     def _finish(self) -> None:
         if not self.n_showers:
@@ -309,42 +337,58 @@ def iterate(
 
 @contextmanager
 def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file to read; what h5py raises for damaged ones becomes a CaloganError."""
+    """Open an HDF5 file to read; wrap what is done with it in `reading`."""
+    refuse_remote(path)
     if not Path(path).is_file():
         raise CaloganError(f"no file {path}")
+    with reading(path):
+        file = h5py.File(path, "r")
+    with file:
+        yield file
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """For calls of h5py alone: what they raise for damaged files becomes a CaloganError."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise CaloganError(
             f"{path} is not a readable HDF5 file, or is damaged: {error}; make or copy it again"
         ) from error
 
 
 def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
+    shapes = {}
     for name in ("incident_energies", "showers"):
-        if not isinstance(file.get(name), h5py.Dataset):
+        found = _dataset(file, path, name)
+        if found is None:
+            with reading(path):
+                names = list(file)
             raise CaloganError(
-                f"no dataset '{name}' in {path}; nearest: {nearest(name, file)}; "
+                f"no dataset '{name}' in {path}; nearest: {nearest(name, names)}; "
                 "a store is made by `calogan voxelize`"
             )
-        if file[name].ndim != 2 or file[name].dtype.kind not in "fiu":
+        shapes[name], kind = found
+        if len(shapes[name]) != 2 or kind.kind not in "fiu":
             raise CaloganError(
-                f"dataset '{name}' of {path} has shape {file[name].shape} and type "
-                f"{file[name].dtype}, expected two-dimensional numbers"
+                f"dataset '{name}' of {path} has shape {shapes[name]} and type {kind}, "
+                "expected two-dimensional numbers"
             )
-    n, n_voxels = file["showers"].shape
-    if file["incident_energies"].shape != (n, 1):
+    n, n_voxels = shapes["showers"]
+    if shapes["incident_energies"] != (n, 1):
         raise CaloganError(
-            f"dataset 'incident_energies' of {path} has shape {file['incident_energies'].shape}, "
+            f"dataset 'incident_energies' of {path} has shape {shapes['incident_energies']}, "
             f"expected ({n}, 1) as 'showers' has {n} rows"
         )
     if n == 0:
         raise CaloganError(f"{path} holds no showers")
-    version = file.attrs.get("calogan_store")
+    with reading(path):
+        version = file.attrs.get("calogan_store")
+        has_overflow = "overflow" in file
     if version is None:
         return StoreInfo(n, n_voxels, None, (("energy", "GeV"),), False, None)
-    if int(version) != STORE_VERSION:
+    if version != STORE_VERSION:
         raise CaloganError(
             f"{path} is a store of version {version}, this program reads version {STORE_VERSION}; "
             "use the calogan that wrote it, or voxelize again"
@@ -363,25 +407,34 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
             f"attribute 'conditions' of {path} is not a list of names and units"
         ) from error
     expected: dict[str, tuple[int, ...]] = {f"conditions/{name}": (n,) for name, _ in conditions}
-    has_overflow = "overflow" in file
     if has_overflow:
         expected["overflow"] = (n, geometry.n_layers + 1)
     for name, shape in expected.items():
-        if not isinstance(file.get(name), h5py.Dataset):
+        found = _dataset(file, path, name)
+        if found is None:
             raise CaloganError(f"no dataset '{name}' in {path}, though its attributes name it")
-        if file[name].shape != shape:
-            raise CaloganError(
-                f"dataset '{name}' of {path} has shape {file[name].shape}, expected {shape}"
-            )
+        if found[0] != shape:
+            raise CaloganError(f"dataset '{name}' of {path} has shape {found[0]}, expected {shape}")
     provenance = _attribute(file, path, "provenance")
-    return StoreInfo(n, n_voxels, geometry, conditions, has_overflow, int(version), provenance)
+    return StoreInfo(n, n_voxels, geometry, conditions, has_overflow, STORE_VERSION, provenance)
+
+
+def _dataset(
+    file: h5py.File, path: str | Path, name: str
+) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+    """Shape and type of a dataset; None if there is none of that name."""
+    with reading(path):
+        found = file.get(name)
+        return (found.shape, found.dtype) if isinstance(found, h5py.Dataset) else None
 
 
 def _attribute(file: h5py.File, path: str | Path, name: str) -> Any:
+    with reading(path):
+        text = file.attrs.get(name)
+    if text is None:
+        raise CaloganError(f"store {path} has no attribute '{name}'")
     try:
-        return json.loads(file.attrs[name])
-    except KeyError as error:
-        raise CaloganError(f"store {path} has no attribute '{name}'") from error
+        return json.loads(text)
     except (TypeError, json.JSONDecodeError) as error:
         raise CaloganError(f"attribute '{name}' of {path} is not JSON: {error}") from error
 
@@ -429,13 +482,14 @@ def _conditions(
 def _values(
     file: h5py.File, path: str | Path, name: str, rows: slice, factor: float = 1.0
 ) -> NDArray[np.float32]:
-    values = file[name][rows]
+    with reading(path):
+        values = file[name][rows]
     if factor != 1.0:
         values = values * np.float64(factor)
     values = np.asarray(values, np.float32)
     finite = np.isfinite(values)
     if not finite.all():
-        row = rows.start + int(np.argwhere(~finite)[0][0])
+        row = (rows.start or 0) + int(np.argwhere(~finite)[0][0])
         raise CaloganError(
             f"dataset '{name}' of {path} has {int((~finite).sum())} values that are not finite, "
             f"first in row {row}"
