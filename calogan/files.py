@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -39,10 +40,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        try:
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        except OSError as error:
+            raise CaloganError(f"cannot write {path}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_remote(name: str | Path) -> None:
+    """Raise CaloganError for root://..., http://... and the like, which are not read here."""
+    # A Path makes one slash of two.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(name)) and not Path(name).exists():
+        raise CaloganError(
+            f"{name} is a remote file; only local files are read, so copy it here first, "
+            "a root:// one with xrdcp"
+        )
 
 
 def sha256(path: str | Path) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
-from calogan.files import read_text
+from calogan.files import read_text, refuse_remote
 from calogan.geometry import Geometry
 from calogan.suggest import BranchInfo, Plan, TreeInfo, plan_card, write_card
 
@@ -77,6 +77,7 @@ def inspect(path: str | Path) -> Inspection:
 
     Raises CaloganError for anything else.
     """
+    refuse_remote(path)
     path = Path(path).expanduser()
     if path.is_dir():
         return _run(path)
@@ -209,7 +210,7 @@ def _hdf5(path: Path) -> Inspection:
 
     from calogan.io import store
 
-    with store.open_hdf5(path) as file:
+    with store.open_hdf5(path) as file, store.reading(path):
         found: list[Any] = []
         file.visititems(lambda _, item: found.append(item))
         rows = [

@@ -13,9 +13,10 @@ from calogan import __version__
 from calogan.config import Card
 from calogan.errors import CaloganError
 from calogan.files import sha256
+from calogan.geometry import Geometry
 from calogan.io.root import HitChunk, expand_files, read_hits
 from calogan.io.store import StoreWriter
-from calogan.voxelize import voxelize
+from calogan.voxelize import Hits, Voxels, voxelize
 
 OUTSIDE_WARNING = 0.05
 """Part of the energy outside the cells above which units or geometry are likely wrong."""
@@ -33,6 +34,8 @@ class VoxelizeSummary:
     output: Path
     layer_names: tuple[str, ...]
     files: list[str] = field(default_factory=list)
+    empty_files: list[str] = field(default_factory=list)
+    """Those of `files` without entries."""
     events: int = 0
     hits: int = 0
     hits_outside: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -67,7 +70,7 @@ def voxelize_files(
     files : paths and globs; none: the card's
     overrides : conditions that take a constant value, in the card's units
     """
-    paths = expand_files(files or card.input.files)
+    paths, named_again = expand_files(files or card.input.files)
     geometry = card.build_geometry()
     conditions = [(c.name, c.unit) for c in card.condition_list]
     summary = VoxelizeSummary(Path(output), tuple(layer.name for layer in geometry.layers))
@@ -80,9 +83,11 @@ def voxelize_files(
     sources = []
     with StoreWriter(output, geometry, conditions, {}) as writer:
         for i, path in enumerate(paths):
+            entries = 0
             for chunk in read_hits([path], card.input, card.conditions, overrides):
+                entries = chunk.entries
                 for part, hits in chunk.hits.blocks(rows):
-                    voxels = voxelize(hits, geometry)
+                    voxels = _voxelize(hits, geometry, path)
                     values = {name: column[part] for name, column in chunk.conditions.items()}
                     writer.append(voxels.energies, values, voxels.overflow)
                     summary.overflow += voxels.overflow.sum(axis=0, dtype=np.float64)
@@ -92,14 +97,25 @@ def voxelize_files(
                     part_done = (chunk.start + len(chunk.hits)) / chunk.entries
                     done = (sum(sizes[:i]) + sizes[i] * part_done) / sum(sizes)
                     progress(done, summary.events)
-            sources.append({"path": str(path), "sha256": sha256(path), "entries": chunk.entries})
+            sources.append({"path": str(path), "sha256": sha256(path), "entries": entries})
         summary.files = [str(path) for path in paths]
-        summary.warnings = _warnings(summary, card)
+        summary.empty_files = [str(s["path"]) for s in sources if not s["entries"]]
+        if not summary.events:
+            raise CaloganError(
+                f"tree '{card.input.tree}' has no entries in {paths[0]}"
+                + (f", nor in the other {len(paths) - 1} files" if paths[1:] else "")
+            )
+        summary.warnings = [
+            *_file_warnings(summary.empty_files, named_again),
+            *_warnings(summary, card),
+        ]
         writer.provenance.update(
             {
                 "command": "voxelize",
                 "calogan_version": __version__,
                 "files": sources,
+                # An empty file gives no shower, so it says nothing of which showers are here.
+                "inputs_sha256": sorted({str(s["sha256"]) for s in sources if s["entries"]}),
                 "input": card.input.model_dump(mode="json"),
                 "conditions": {
                     name: c.model_dump(mode="json") for name, c in card.conditions.items()
@@ -113,6 +129,28 @@ def voxelize_files(
             }
         )
     return summary
+
+
+def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
+    try:
+        return voxelize(hits, geometry)
+    except CaloganError as error:
+        raise CaloganError(f"{path}: {error}") from error
+
+
+def _file_warnings(empty: list[str], named_again: list[Path]) -> list[str]:
+    found = []
+    if empty:
+        found.append(f"{_few(empty)} without entries; did its job fail, or lose its events?")
+    if named_again:
+        found.append(f"{_few([str(p) for p in named_again])} named twice, and read once")
+    return found
+
+
+def _few(names: list[str]) -> str:
+    return f"{len(names)} {'file' if len(names) == 1 else 'files'} ({', '.join(names[:3])}" + (
+        ", ...)" if names[3:] else ")"
+    )
 
 
 def _count(summary: VoxelizeSummary, chunk: HitChunk) -> None:

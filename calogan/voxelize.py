@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.errors import CaloganError
-from calogan.geometry import Geometry
+from calogan.geometry import FULL_TURN, Geometry
 
 Layout = Literal["xyz", "rphiz", "indices", "cells"]
 
-FULL_TURN = 2 * np.pi
 BLOCK_CELLS = 1 << 20
 """Doubles in the accumulator: 8 MB stay in a processor's cache, whatever the number of events."""
 
@@ -36,6 +35,8 @@ class Hits:
     the place of z if it is given. indices: layer, first, second, counted from 0. cells: voxel, the
     number in the geometry's order, or -1 - k for energy known to be in layer k, outside its cells.
     """
+    n_cells: tuple[int, int] | None = None
+    """Layout cells: how many cells, and cells of overflow, the input has for each event."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -48,6 +49,7 @@ class Hits:
             self.energy[rows],
             self.layout,
             {role: values[rows] for role, values in self.coordinates.items()},
+            self.n_cells,
         )
 
     def blocks(self, rows: int) -> Iterator[tuple[slice, Hits]]:
@@ -241,6 +243,19 @@ def _check_roles(hits: Hits, geometry: Geometry) -> None:
         # The smallest and largest value reveal any NaN, in two fast passes.
         if values.size and not np.isfinite([values.min(), values.max()]).all():
             raise CaloganError(f"hits have a coordinate {role} that is not finite")
+    if hits.n_cells is not None:
+        cells, overflow_cells = hits.n_cells
+        if cells != geometry.n_voxels:
+            raise CaloganError(
+                f"[input] cells finds {cells} branches, but geometry '{geometry.name}' has "
+                f"{geometry.n_voxels} voxels, expected one for each; mend the geometry, or name "
+                "branches beside the voxels in [input] overflow_cells"
+            )
+        if overflow_cells not in (0, geometry.n_layers):
+            raise CaloganError(
+                f"[input] overflow_cells names {overflow_cells} branches, but geometry "
+                f"'{geometry.name}' has {geometry.n_layers} layers, expected one for each or none"
+            )
     if hits.layout == "cells" and hits.energy.size:
         voxel = hits.coordinates["voxel"]
         if voxel.max() >= geometry.n_voxels or -voxel.min() > geometry.n_layers:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from calogan.errors import CaloganError
-from calogan.files import atomic_path, parse_toml, read_text, sha256
+from calogan.files import atomic_path, parse_toml, read_text, refuse_remote, sha256
 
 
 def test_atomic_write(tmp_path: Path) -> None:
@@ -50,6 +50,17 @@ def test_where_no_file_can_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CaloganError, match="cannot write"), atomic_path(tmp_path / "file" / "x"):
         pass
+
+
+def test_remote_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.root", "dir/a.root", "C:/a.root", "run:7.root"):
+        refuse_remote(name)
+    with pytest.raises(CaloganError, match=r"root://h//a\.root is a remote file; .*xrdcp"):
+        refuse_remote("root://h//a.root")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run:").mkdir()
+    (tmp_path / "run:" / "a.root").touch()
+    refuse_remote("run:/a.root")
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -142,8 +142,10 @@ def test_files_and_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("b.root", "a.root", "c[1].root"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
-    found = expand_files(["b.root", "*.root", "c[1].root"])
-    assert [p.name for p in found] == ["b.root", "a.root", "c[1].root"]
+    found, again = expand_files(["b.root", "*.root", "c[1].root", tmp_path / "a.root"])
+    assert [str(p) for p in found] == ["b.root", "a.root", "c[1].root"]
+    assert sorted(p.name for p in again) == ["a.root", "b.root", "c[1].root"]
+    assert expand_files(["a.root"]) == ([Path("a.root")], [])
     with pytest.raises(CaloganError, match=r"no file matches 'x\*\.root'"):
         expand_files(["x*.root"])
     with pytest.raises(CaloganError, match=r"no file .*aa\.root; .* has 'a\.root'"):
@@ -152,6 +154,13 @@ def test_files_and_globs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         expand_files([tmp_path])
     with pytest.raises(CaloganError, match="no input files"):
         expand_files([])
+
+
+@pytest.mark.parametrize("name", ["root://host//store/a.root", "https://host/a.root"])
+def test_remote_files(name: str) -> None:
+    for form in (name, Path(name)):
+        with pytest.raises(CaloganError, match=r"a\.root is a remote file; .* with xrdcp"):
+            expand_files([form])
 
 
 def test_missing_branch_and_tree(tmp_path: Path) -> None:
@@ -286,8 +295,9 @@ def test_cells_must_be_complete(tmp_path: Path) -> None:
 def test_empty_tree(tmp_path: Path) -> None:
     arrays = {k: v[:0] for k, v in sample_arrays().items()}
     path = write_trees(tmp_path / "a.root", showers=arrays)
-    with pytest.raises(CaloganError, match=r"tree 'showers' of .*a\.root has no entries"):
-        read(path)
+    assert read(path) == []
+    (chunk,) = read([path, write_sample(tmp_path / "b.root")])
+    assert chunk.path == tmp_path / "b.root"
 
 
 def test_condition_tree_of_another_length(tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ import h5py
 import numpy as np
 import pytest
 import uproot
-from rootfiles import SAMPLE, sample_arrays, write_fancy_tree, write_par04, write_sample
+from rootfiles import (
+    SAMPLE,
+    sample_arrays,
+    write_fancy_tree,
+    write_par04,
+    write_sample,
+    write_trees,
+)
 
 from calogan import __version__, pipeline
 from calogan.config import Card, load_card
@@ -52,6 +59,7 @@ def test_provenance(tmp_path: Path) -> None:
     voxelize_files(files, tmp_path / "out.h5", load_card(), {"theta": 0.1})
     found = store.info(tmp_path / "out.h5").provenance
     assert found["files"] == [{"path": str(f), "sha256": sha256(f), "entries": 40} for f in files]
+    assert found["inputs_sha256"] == sorted(sha256(f) for f in files)
     assert found["calogan_version"] == __version__
     assert found["input"]["tree"] == "showers"
     assert found["overrides"] == {"theta": 0.1}
@@ -131,8 +139,12 @@ def test_fancy_tree_file(tmp_path: Path) -> None:
     cells = np.stack([tree[f"cell_{i}"] for i in range(507)], axis=1)
     assert np.allclose(showers.energies, cells[:, :504], rtol=1e-6)
     assert np.allclose(showers.overflow[:, :3], cells[:, 504:], rtol=1e-6)  # type: ignore[index]
-    with pytest.raises(CaloganError, match="has 504 voxels and 3 layers"):
-        voxelize_files([path], tmp_path / "out.h5", changed(card, overflow_cells=[]))
+    for fields, message in (
+        ({"overflow_cells": []}, r"a\.root: \[input\] cells finds 507 .*has 504 voxels"),
+        ({"overflow_cells": ["cell_506"]}, r"a\.root: \[input\] cells finds 506 .*has 504 voxels"),
+    ):
+        with pytest.raises(CaloganError, match=message):
+            voxelize_files([path], tmp_path / "out.h5", changed(card, **fields))
 
 
 def test_a_failure_in_a_later_file_keeps_the_old_store(tmp_path: Path) -> None:
@@ -145,6 +157,38 @@ def test_a_failure_in_a_later_file_keeps_the_old_store(tmp_path: Path) -> None:
         voxelize_files([good, bad], output, load_card())
     assert output.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.root", "b.root", "out.h5"]
+
+
+def test_empty_files_are_counted(tmp_path: Path) -> None:
+    nothing = {k: v[:0] for k, v in sample_arrays().items()}
+    good = write_sample(tmp_path / "a.root")
+    empty = [write_trees(tmp_path / f"{n}.root", showers=nothing) for n in ("b", "c")]
+    output = tmp_path / "out.h5"
+    summary = voxelize_files([empty[0], good, empty[1]], output, load_card())
+    assert summary.events == 40
+    assert summary.empty_files == [str(p) for p in empty]
+    (warning,) = summary.warnings
+    assert warning.startswith(f"2 files ({empty[0]}, {empty[1]}) without entries")
+    found = store.info(output).provenance
+    assert [f["entries"] for f in found["files"]] == [0, 40, 0]
+    assert found["inputs_sha256"] == [sha256(good)]
+    before = output.read_bytes()
+    with pytest.raises(CaloganError, match=r"tree 'showers' has no entries in .*b\.root$"):
+        voxelize_files(empty[:1], output, load_card())
+    with pytest.raises(CaloganError, match=r"in .*b\.root, nor in the other 1 files"):
+        voxelize_files(empty, output, load_card())
+    assert output.read_bytes() == before
+
+
+def test_a_file_named_twice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_sample(tmp_path / "a.root")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    summary = voxelize_files(["a.root", path, "sub/../*.root"], "out.h5", load_card())
+    assert summary.events == 40
+    assert summary.files == ["a.root"]
+    (warning,) = summary.warnings
+    assert warning == "1 file (sub/../a.root) named twice, and read once"
 
 
 def test_files_of_the_card(tmp_path: Path) -> None:

@@ -229,6 +229,26 @@ def test_cells_and_their_overflow() -> None:
             voxelize(hits, GEOMETRY)
 
 
+def test_cells_must_be_those_of_the_geometry() -> None:
+    """Cells that are missing or too many are no error of one event: they may all be zero."""
+
+    def hits(cells: int, overflow_cells: int) -> Hits:
+        nothing = np.zeros(0)
+        counts = (cells, overflow_cells)
+        return Hits(np.zeros(3, int), nothing, "cells", {"voxel": nothing.astype(int)}, counts)
+
+    assert voxelize(hits(18, 0), GEOMETRY).energies.shape == (2, 18)
+    assert voxelize(hits(18, 3), GEOMETRY).overflow.shape == (2, 4)
+    for n in (17, 19):
+        message = rf"\[input\] cells finds {n} branches, but geometry 'three' has 18 voxels"
+        with pytest.raises(CaloganError, match=message):
+            voxelize(hits(n, 0), GEOMETRY)
+    for n in (1, 4):
+        message = rf"\[input\] overflow_cells names {n} branches, but .* has 3 layers"
+        with pytest.raises(CaloganError, match=message):
+            voxelize(hits(18, n), GEOMETRY)
+
+
 def test_a_coordinate_that_is_not_finite() -> None:
     with pytest.raises(CaloganError, match="coordinate x that is not finite"):
         voxelize(at([(np.nan, 0.0, 1.0)]), GEOMETRY)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from calogan.config import ANGLE_UNITS, ENERGY_UNITS, LENGTH_UNITS, ConditionCard, Input
 from calogan.errors import CaloganError, nearest
+from calogan.files import refuse_remote
 from calogan.voxelize import Hits
 
 INDEX_ROLES = ("layer", "first", "second")
@@ -36,12 +37,17 @@ class HitChunk:
     """Entries of the whole file."""
 
 
-def expand_files(files: Sequence[str | Path]) -> list[Path]:
-    """Paths and globs to files: each once, in the order given, a glob's in alphabetical order."""
+def expand_files(files: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
+    """Paths and globs to files, in the order given, a glob's in alphabetical order.
+
+    Returns the files, each once whatever its spelling, and those that were named again.
+    """
     if not files:
         raise CaloganError("no input files; name ROOT files or set [input] files in the card")
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
+    again: dict[Path, Path] = {}
     for name in files:
+        refuse_remote(name)
         path = Path(name).expanduser()
         if path.exists():
             matches = [path]
@@ -59,8 +65,8 @@ def expand_files(files: Sequence[str | Path]) -> list[Path]:
                 raise CaloganError(
                     f"{match} is not a file; name ROOT files or a glob such as '{match}/*.root'"
                 )
-            found[match] = None
-    return list(found)
+            (again if match.resolve() in found else found)[match.resolve()] = match
+    return list(found.values()), list(again.values())
 
 
 def read_hits(
@@ -81,7 +87,7 @@ def read_hits(
     chunk_bytes : memory that the branches of one chunk may take
 
     Raises CaloganError for anything missing, of the wrong type, inconsistent or unphysical, naming
-    the file, and the event by its entry number.
+    the file, and the event by its entry number. A file without entries gives no chunk.
     """
     overrides = dict(overrides or {})
     for name, value in overrides.items():
@@ -90,7 +96,7 @@ def read_hits(
                 f"--set {name}={value:g}: no such condition; nearest: {nearest(name, conditions)}; "
                 f"add it to the card as [conditions.{name}]"
             )
-    for path in expand_files(files):
+    for path in expand_files(files)[0]:
         yield from _read_file(path, input, conditions, overrides, chunk_bytes)
 
 
@@ -106,7 +112,7 @@ def _read_file(
     with open_root(path) as directory:
         tree = _Tree(directory, path, input.tree, "tree")
         if not tree.entries:
-            raise CaloganError(f"{tree.where} has no entries")
+            return
         cells = _cell_branches(tree, input) if input.layout == "cells" else []
         for role, branch in input.branches.items():
             tree.require(branch, f"[input.branches] {role}")
@@ -407,7 +413,8 @@ def _cell_hits(arrays: Any, input: Input, where: str, start: int, cells: list[st
     _check_energy(energy, offsets, f"cells '{input.cells}'", where, start)
     voxel = np.where(column < len(cells), column, len(cells) - 1 - column)
     factor = ENERGY_UNITS[input.energy_unit]
-    return Hits(offsets, _scaled(energy, factor), "cells", {"voxel": voxel})
+    counts = (len(cells), len(input.overflow_cells))
+    return Hits(offsets, _scaled(energy, factor), "cells", {"voxel": voxel}, counts)
 
 
 def _cell_branches(tree: _Tree, input: Input) -> list[str]:
