@@ -28,6 +28,8 @@ GENERIC_WORDS = {"hit", "hits", "cell", "cells", "position", "pos"}
 TRUTH_WORDS = {"gen", "true", "truth", "mc", "incident", "primary", "beam", "total", "particle"}
 COUNT_OF_CELLS = 10
 """So many branches `name_0`, `name_1`, ... are taken for cells."""
+LEAST_ENERGY = 100.0
+"""Mean incident energy in MeV below which a simulation is unlikely: the unit is then GeV."""
 CALOGAN_CELLS = 3 * 96 + 12 * 12 + 12 * 6
 PAR04_MESHES = ((9, 16, 45, 4.65, 3.4), (18, 50, 45, 2.325, 3.4))
 """Numbers of cells in rho, phi, z, and sizes in rho and z (mm), of Par04's two usual meshes."""
@@ -235,13 +237,15 @@ def write_card(
         if plan.layout == "cells"
         else (float(np.sum(hits[plan.roles["energy"]])))
     )
-    lines.append('energy_unit = "MeV" # of the hits')
+    hit_unit, truth_unit, same = _energy_units(plan, conditions, total / max(1, n_events))
+    guess = "; a guess: hits and truth have one unit, and nothing says which" if same else ""
+    lines.append(f"energy_unit = {_text(hit_unit)} # of the hits{guess}")
     if plan.layout in ("xyz", "rphiz"):
         lines.append('length_unit = "mm"')
     if plan.roles:
         lines += ["", "[input.branches]"]
         lines += [f"{role} = {_text(branch)}" for role, branch in plan.roles.items()]
-    lines += _condition_lines(plan, conditions, total / max(1, n_events), file_name)
+    lines += _condition_lines(plan, conditions, truth_unit, file_name)
     lines += ["", "[geometry]", f"name = {_text(name)}", *_geometry_lines(plan, hits)]
     return "\n".join(lines) + "\n"
 
@@ -250,8 +254,22 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _energy_units(
+    plan: Plan, conditions: Mapping[str, NDArray[Any]], mean_deposit: float
+) -> tuple[str, str, bool]:
+    """Units of the hits and of the incident energy, and whether they are the same one."""
+    if "energy" not in plan.conditions:
+        return "MeV", "GeV", False
+    mean = float(np.mean(conditions[plan.conditions["energy"]], dtype=np.float64))
+    # A calorimeter shows between 0.2 % and all of the energy; that tells one unit from two.
+    if not 0.002 < mean_deposit / max(mean, 1e-300) < 1.1:
+        return "MeV", "GeV", False
+    unit = "MeV" if mean >= LEAST_ENERGY else "GeV"
+    return unit, unit, True
+
+
 def _condition_lines(
-    plan: Plan, conditions: Mapping[str, NDArray[Any]], mean_deposit: float, file_name: str
+    plan: Plan, conditions: Mapping[str, NDArray[Any]], energy_unit: str, file_name: str
 ) -> list[str]:
     lines: list[str] = []
     for name, branch in plan.conditions.items():
@@ -262,9 +280,7 @@ def _condition_lines(
             continue
         lines += ["", f"[conditions.{name}]"]
         if name == "energy":
-            # A calorimeter shows between 0.2 % and all of the energy; that tells MeV from GeV.
-            share = mean_deposit / max(float(values.mean()), 1e-300)
-            source = "MeV" if 0.002 < share < 1.1 else "GeV"
+            source = energy_unit
             factor = 1e-3 if source == "MeV" else 1.0
             lines += _range(low * factor, high * factor, "GeV", log=True)
         else:

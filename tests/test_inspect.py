@@ -117,6 +117,23 @@ def test_root_cylindrical(tmp_path: Path) -> None:
     assert summary.outside_fraction == 0
 
 
+def test_root_all_in_gev(tmp_path: Path) -> None:
+    """Hits and truth in one unit: MeV, unless the showers would be of some MeV only."""
+    arrays = sample_arrays()
+    energy = arrays["hit_energy"] / 1000
+    path = write_sample(tmp_path / "a.root", hit_energy=ak.values_astype(energy, "float32"))
+    card, summary, showers = suggested(path)
+    assert card.input.energy_unit == card.conditions["energy"].source_unit == "GeV"
+    assert "of the hits; a guess" in path.with_suffix(".toml").read_text()
+    assert card.conditions["energy"].low >= 1
+    assert np.allclose(showers.incident_energy, arrays["gen_energy"])
+    assert not summary.warnings
+    path = write_sample(tmp_path / "b.root", gen_energy=arrays["gen_energy"] * 1000)
+    card = suggested(path)[0]
+    assert card.input.energy_unit == card.conditions["energy"].source_unit == "MeV"
+    assert "of the hits; a guess" in path.with_suffix(".toml").read_text()
+
+
 def test_root_without_energy(tmp_path: Path) -> None:
     """No branch tells the energy: the name of the file may, or the card says what is missing."""
     fields = {"gen_energy": None, "gen_theta": None}
@@ -286,3 +303,5 @@ def test_anything_else(tmp_path: Path, content: bytes, message: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match="no file or folder"):
         inspect(tmp_path / "none")
+    with pytest.raises(CaloganError, match="is a remote file"):
+        inspect("root://host//a.root")
