@@ -38,6 +38,8 @@ MIN_SHOWERS = 500
 """Fewer showers than this say too little, and the classifiers nothing."""
 N_CONDITION_BINS = 5
 N_FLOOR_SPLITS = 20
+UNITS = {"energy": "GeV", "theta": "rad", "phi": "rad"}
+"""Of the conditions whose unit is known by their name; showers in memory do not carry it."""
 
 Progress = Callable[[str], None]
 
@@ -183,7 +185,7 @@ def condition_bins(
     resolutions = tuple(map(metrics.resolution, r)), tuple(map(metrics.resolution, g))
     return ConditionBins(
         name=name,
-        unit="GeV" if name == "energy" else "rad" if name in ("theta", "phi") else "",
+        unit=UNITS.get(name, ""),
         scale=scale,
         edges=edges,
         counts=np.bincount(index, minlength=len(edges) - 1),
@@ -342,7 +344,7 @@ def _pictures(reference: Showers, generated: Showers) -> Pictures:
     events = tuple(
         (
             ", ".join(
-                f"{name} {float(v[i]):.3g}" + (" GeV" if name == "energy" else "")
+                f"{name} {float(v[i]):.3g} {UNITS.get(name, '')}".rstrip()
                 for name, v in reference.conditions.items()
             ),
             reference.energies[i],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import hist
@@ -36,6 +37,14 @@ class ConditionBins:
     """Generated over reference, from showers paired by their conditions."""
     resolution: tuple[tuple[Value, ...], tuple[Value, ...]]
     resolution_ratio: tuple[Value, ...]
+
+    @property
+    def spans(self) -> list[str]:
+        """The bins in words: "2.19 to 4.78 GeV"."""
+        # Next to the range's width, 5e-06 is 0.
+        width = self.edges[-1] - self.edges[0]
+        ends = [f"{0.0 if abs(x) < 1e-4 * width else x:.3g}" for x in self.edges]
+        return [f"{a} to {b} {self.unit}".rstrip() for a, b in pairwise(ends)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +173,7 @@ class Evaluation:
                 lines.append(
                     _worst(
                         Verdict(f"{what} against {bins.name}", span, value, one, tolerance)
-                        for span, value in zip(_spans(bins), values, strict=True)
+                        for span, value in zip(bins.spans, values, strict=True)
                     )
                 )
         for group, title in GROUPS.items():
@@ -238,13 +247,6 @@ class Evaluation:
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     rank = {"equal": 0, "close": 1, "off": 2}
     return max(verdicts, key=lambda v: (rank[v.level], np.nan_to_num(abs(v.deviations))))
-
-
-def _spans(bins: ConditionBins) -> list[str]:
-    return [
-        f"{a:.3g} to {b:.3g} {bins.unit}".rstrip()
-        for a, b in zip(bins.edges, bins.edges[1:], strict=False)
-    ]
 
 
 def _number(x: Any) -> float | None:

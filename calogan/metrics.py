@@ -22,6 +22,15 @@ class Value(NamedTuple):
     value: float
     uncertainty: float
 
+    def __str__(self) -> str:
+        """As "0.9987 ± 0.0012": two digits of the uncertainty, and the value's to match."""
+        if not np.isfinite(self.value):
+            return "unknown"
+        if not (np.isfinite(self.uncertainty) and self.uncertainty > 0):
+            return f"{self.value:.4g}"
+        decimals = max(0, 1 - int(np.floor(np.log10(self.uncertainty))))
+        return f"{self.value:.{decimals}f} ± {self.uncertainty:.{decimals}f}"
+
     def to_dict(self) -> dict[str, float | None]:
         """`{"value", "uncertainty"}` for JSON, which has no NaN: None stands for it."""
         return {name: float(x) if np.isfinite(x) else None for name, x in self._asdict().items()}

@@ -17,11 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from calogan.classifier import ClassifierResult
-from calogan.evaluation import Comparison, ConditionBins, Correlations, Pictures, Profile
+from calogan.evaluation import Comparison, ConditionBins, Correlations, Histogram, Pictures, Profile
 from calogan.geometry import Geometry
 from calogan.metrics import Floats, Value
 from calogan.observables import image
@@ -53,8 +53,9 @@ STYLE: dict[str, Any] = {
     "legend.fontsize": 9.0,
     "legend.frameon": False,
     "axes.linewidth": 0.8,
-    "axes.formatter.limits": (-3, 4),
-    "axes.formatter.use_mathtext": True,
+    "axes.formatter.limits": (-5, 6),
+    "xtick.minor.visible": False,
+    "ytick.minor.visible": False,
     "lines.linewidth": 1.4,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -80,18 +81,28 @@ def drawing() -> Iterator[None]:
 
 
 def _panels(
-    columns: int, rows: int = 1, width: float = 3.3, height: float = 3.2
+    columns: int, rows: int = 1, width: float = 3.3, height: float = 3.1
 ) -> tuple[Figure, list[tuple[Axes, Axes]]]:
-    """A grid of main panels, each with a ratio panel below."""
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    outer = figure.add_gridspec(rows, columns)
+    """A grid of main panels, each with a ratio panel below; width and height of each in inches.
+
+    Placed by hand: with this many axes matplotlib's layout engines take longer than all drawing.
+    """
+    left, right, bottom, top, gap, ratio_height = 0.68, 0.12, 0.48, 0.26, 0.07, 0.62
+    figure = Figure(figsize=(width * columns, height * rows))
+    full = np.array([width * columns, height * rows, width * columns, height * rows])
+    inner_width = width - left - right
+    main_height = height - bottom - top - gap - ratio_height
     pairs = []
-    for row in range(rows):
+    for row in reversed(range(rows)):
         for column in range(columns):
-            inner = outer[row, column].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.04)
-            main = figure.add_subplot(inner[0])
-            below = figure.add_subplot(inner[1], sharex=main)
+            x, y = column * width + left, row * height + bottom
+            below = figure.add_axes(tuple(np.array([x, y, inner_width, ratio_height]) / full))
+            y += ratio_height + gap
+            place = np.array([x, y, inner_width, main_height]) / full
+            main = figure.add_axes(tuple(place), sharex=below)
             main.tick_params(labelbottom=False)
+            for axes in (main, below):
+                axes.yaxis.set_label_coords(-0.53 / inner_width, 0.5)
             pairs.append((main, below))
     return figure, pairs
 
@@ -103,6 +114,8 @@ def _ratio_axis(axes: Axes, values: Floats, errors: Floats, least: float = 0.05)
     span = float(np.clip(1.15 * np.max(off, initial=0.0), least, 1.0))
     axes.set_ylim(1 - span, 1 + span)
     axes.axhline(1.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    # Ticks at the ends would collide with those of the panel above.
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, prune="both"))
     axes.set_ylabel("ratio")
 
 
@@ -171,9 +184,9 @@ def response_and_resolution(bins: ConditionBins) -> Figure:
         _ratio_axis(below, v, e, least)
         _log_range(below, bins)
         main.set_ylabel(title)
-        main.margins(y=0.25)
+        main.margins(y=0.3)
         below.set_xlabel(axis)
-        main.legend(loc="best")
+        main.legend(loc="upper right", ncols=2)
     return figure
 
 
@@ -181,10 +194,10 @@ def histograms(comparisons: Sequence[Comparison], columns: int = 3) -> Figure:
     """Reference and generated histograms with ratio panels, separation power in each title."""
     columns = min(columns, len(comparisons))
     rows = -(-len(comparisons) // columns)
-    figure, pairs = _panels(columns, rows)
+    figure, pairs = _panels(columns, rows, width=4.4 if columns == 1 else 3.3)
     for (main, below), c in zip(pairs, comparisons, strict=False):
         edges = np.asarray(c.reference.axes[0].edges, np.float64)
-        (p, dp), (q, dq) = (_density(h, c.log) for h in (c.reference, c.generated))
+        (p, dp), (q, dq) = _contents(c.reference), _contents(c.generated)
         main.stairs(p, edges, fill=True, color=INK, alpha=0.10, linewidth=0)
         _steps(main, edges, p, dp, INK)
         _steps(main, edges, q, dq, GENERATED)
@@ -200,16 +213,12 @@ def histograms(comparisons: Sequence[Comparison], columns: int = 3) -> Figure:
         if c.log:
             below.set_xscale("log")
             main.set_yscale("log")
-            main.set_ylabel("cells per shower and bin")
+            main.set_ylabel("cells per shower")
         else:
             main.set_ylim(bottom=0)
-            main.set_ylabel("showers, normalised")
-        main.margins(x=0)
-        main.set_title(
-            f"separation {1e3 * c.separation.value:.2f} ± {1e3 * c.separation.uncertainty:.2f}"
-            f" $\\times 10^{{-3}}$, floor {1e3 * c.floor.value:.2f}",
-            fontsize=8.0,
-        )
+            main.set_ylabel("fraction of showers")
+        main.set_xlim(edges[0], edges[-1])
+        main.set_title(f"separation {c.separation}, floor {c.floor.value:.4f}", fontsize=8.5)
         below.set_xlabel(c.label)
     for main, below in pairs[len(comparisons) :]:
         main.set_axis_off()
@@ -222,7 +231,7 @@ def profiles(found: Sequence[Profile], columns: int = 3, log: bool = False) -> F
     """Mean energy fraction along an axis, with ratio panels."""
     columns = min(columns, len(found))
     rows = -(-len(found) // columns)
-    figure, pairs = _panels(columns, rows, width=4.0 if columns < 3 else 3.3)
+    figure, pairs = _panels(columns, rows, width=4.4 if columns == 1 else 3.3)
     for (main, below), p in zip(pairs, found, strict=False):
         _steps(main, p.edges, *p.reference, INK)
         _steps(main, p.edges, *p.generated, GENERATED)
@@ -236,13 +245,11 @@ def profiles(found: Sequence[Profile], columns: int = 3, log: bool = False) -> F
             main.set_ylim(0.5 * filled.min(), 2 * filled.max())
         else:
             main.set_ylim(bottom=0)
-        main.margins(x=0)
+        main.set_xlim(p.edges[0], p.edges[-1])
         main.set_ylabel("energy / incident energy")
         below.set_xlabel(p.label)
         if p.ticks is not None and len(p.ticks) <= 8:
             below.set_xticks(range(len(p.ticks)), p.ticks)
-            below.xaxis.set_minor_locator(NullLocator())
-            main.xaxis.set_minor_locator(NullLocator())
     for main, below in pairs[len(found) :]:
         main.set_axis_off()
         below.set_axis_off()
@@ -273,6 +280,7 @@ def average_showers(pictures: Pictures, geometry: Geometry, layers: Sequence[int
         mesh = _cells(row[2], geometry, layer, shown, Normalize(-1, 1), "PuOr_r")
         bar = figure.colorbar(mesh, ax=row[2], label="generated / Geant4", extend="both")
         bar.set_ticks([-1, -0.5, 0, 0.5, 1], labels=["½", "0.71", "1", "1.41", "2"])
+        row[0].set_ylabel(f"{geometry.layers[layer].name}: y [mm]")
         for axes in row[1:]:
             axes.set_ylabel("")
     for axes, title in zip(grid[0], (REFERENCE_NAME, GENERATED_NAME, "ratio"), strict=True):
@@ -287,11 +295,13 @@ def events(pictures: Pictures, geometry: Geometry, layers: Sequence[int]) -> Fig
     parts = np.atleast_1d(np.asarray(figure.subfigures(n, 1)))
     for part, (words, *pair) in zip(parts, pictures.events, strict=True):
         part.suptitle(words, fontsize=10.0, fontweight="bold")
-        grid = part.subplots(2, len(layers), squeeze=False)
+        grid = part.subplots(2, len(layers), squeeze=False, sharex="col", sharey="col")
         top = max(float(np.max(pair)), 1e-3)
         norm = LogNorm(max(1e-3 * top, 1e-3), top)
         mesh = None
-        for row, energies, name in zip(grid, pair, (REFERENCE_NAME, GENERATED_NAME), strict=True):
+        for i, (row, energies, name) in enumerate(
+            zip(grid, pair, (REFERENCE_NAME, GENERATED_NAME), strict=True)
+        ):
             for k, (axes, layer) in enumerate(zip(row, layers, strict=True)):
                 cells = image(energies, geometry, layer)
                 mesh = _cells(axes, geometry, layer, np.where(cells > 0, cells, np.nan), norm,
@@ -299,6 +309,8 @@ def events(pictures: Pictures, geometry: Geometry, layers: Sequence[int]) -> Fig
                 axes.set_title(f"{name}, {geometry.layers[layer].name}", fontsize=9.0)
                 if k:
                     axes.set_ylabel("")
+                if i == 0:
+                    axes.set_xlabel("")
         if mesh is not None:
             part.colorbar(mesh, ax=grid, label="energy [MeV]", extend="min")
     return figure
@@ -347,7 +359,7 @@ def roc(results: Sequence[ClassifierResult]) -> Figure:
     ):
         axes.plot(
             *result.roc, color=color, linestyle=line,
-            label=f"{result.label}\nAUC {result.auc.value:.3f} ± {result.auc.uncertainty:.3f}",
+            label=f"{result.label}\nAUC {result.auc}",
         )  # fmt: skip
     axes.set_xlabel("generated showers taken for Geant4")
     axes.set_ylabel("Geant4 showers recognised")
@@ -366,13 +378,9 @@ def _columns(values: Sequence[Value]) -> tuple[Floats, Floats]:
     return table[:, 0], table[:, 1]
 
 
-def _density(h: Any, per_bin: bool) -> tuple[Floats, Floats]:
-    """Values and errors of the bins: entries per shower, or normalised to unit area."""
-    values, errors = np.asarray(h.values()), np.sqrt(np.asarray(h.variances()))
-    if per_bin:
-        return values, errors
-    widths = np.diff(h.axes[0].edges)
-    return values / widths, errors / widths
+def _contents(h: Histogram) -> tuple[Floats, Floats]:
+    view: Any = h.view()
+    return np.asarray(view.value, np.float64), np.sqrt(np.asarray(view.variance, np.float64))
 
 
 def _relative(values: Floats, errors: Floats) -> Floats:
@@ -407,7 +415,7 @@ def _cells(
     )
     axes.set_aspect("equal")
     axes.set_xlabel("x [mm]")
-    axes.set_ylabel(f"{shape.name}: y [mm]")
+    axes.set_ylabel("y [mm]")
     axes.tick_params(which="both", top=False, right=False)
     return mesh
 

@@ -7,7 +7,6 @@ theme; images inside them are embedded PNG.
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections.abc import Iterator
 
@@ -17,7 +16,6 @@ from matplotlib.figure import Figure
 
 from calogan import plots
 from calogan.evaluation import Comparison, Evaluation
-from calogan.metrics import Value
 from calogan.observables import GROUPS
 
 MAX_LAYERS = 4
@@ -35,7 +33,6 @@ def render(evaluation: Evaluation) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["value"] = format_value
     layers = plots.spread(evaluation.geometry.n_layers, MAX_LAYERS)
     with plots.drawing():
         figures = {
@@ -108,13 +105,3 @@ def svg(figure: Figure, name: str, words: str) -> Markup:
     text = text.replace(plots.INK, "currentColor")
     label = Markup('<svg role="img" aria-label="{}"').format(words)
     return Markup(text.replace("<svg", label, 1).strip())
-
-
-def format_value(x: Value) -> str:
-    """As "0.9987 ± 0.0012": two digits of the uncertainty, and the value's to match."""
-    if not math.isfinite(x.value):
-        return "unknown"
-    if not math.isfinite(x.uncertainty) or x.uncertainty <= 0:
-        return f"{x.value:.4g}"
-    decimals = max(0, 1 - math.floor(math.log10(x.uncertainty)))
-    return f"{x.value:.{decimals}f} ± {x.uncertainty:.{decimals}f}"
