@@ -14,10 +14,10 @@ help: ## this list
 
 setup: $(VENV)/.ready ## make .venv with calogan, lwtnn-converter and the tools for developers
 
-$(VENV)/.ready: pyproject.toml export/pyproject.toml .ci/system-packages
+$(VENV)/.ready: pyproject.toml export/pyproject.toml constraints.txt .ci/system-packages
 	.ci/system-packages
 	python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ./export -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ./export -e '.[dev]'
 	touch $@
 
 $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
@@ -35,7 +35,7 @@ demo: setup ## read, train, evaluate, export, generate with C++; ends with the r
 	$(BIN)/calogan evaluate $(BUILD)/demo/run --reference $(BUILD)/test.h5 --output $(BUILD)/demo/report
 	$(BIN)/calogan export $(BUILD)/demo/run -o $(BUILD)/demo/generator.json
 	$(MAKE) --no-print-directory cpp
-	$(CPP)/calogan-generate $(BUILD)/demo/generator.json --energy 1:50 --theta 0:0.349 -n 10000 \
+	$(CPP)/calogan-generate $(BUILD)/demo/generator.json --energy 1:50 --theta 0:0.35 -n 10000 \
 	    --seed 1 -o $(BUILD)/demo/showers.h5
 	@echo
 	@echo "report: $(CURDIR)/$(BUILD)/demo/report/report.html"
@@ -55,5 +55,5 @@ lint: setup ## ruff and mypy
 	$(BIN)/mypy
 	cd export && ../$(BIN)/mypy
 
-clean: ## remove all that was made, .venv included
+clean: ## remove all that was made, .venv included; trained runs in runs/ stay
 	rm -rf $(VENV) $(BUILD) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperCommand
 
 from calogan import __version__
 from calogan.errors import CaloganError
@@ -282,8 +283,11 @@ def train(
         with bar:
             run_training(resolved, run.path, resume=resume, report=report)
     except KeyboardInterrupt:
+        if not run.card_file.is_file():
+            err.print("stopped before the first update")
+            raise typer.Exit(130) from None
         err.print(
-            f"stopped at update {run.history()[-1]['update']:.0f}; go on with: "
+            f"stopped at update {run.training()['updates']}; go on with: "
             f"calogan train {card} --out {run.path} --resume",
             markup=False,
             soft_wrap=True,
@@ -410,7 +414,27 @@ def export(
     )
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+class _ConditionsCommand(TyperCommand):
+    """A command that takes options it does not know, in any order: the generator's conditions."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {name for parameter in self.params for name in parameter.opts}
+        mine: list[str] = []
+        conditions: list[str] = []
+        rest = iter(args)
+        for argument in rest:
+            if not argument.startswith("--") or argument.split("=")[0] in known | {"--help"}:
+                mine.append(argument)
+            else:
+                conditions.append(argument)
+                conditions += [next(rest, "")] if "=" not in argument else []
+        return super().parse_args(ctx, [*mine, *conditions])
+
+
+@app.command(
+    cls=_ConditionsCommand,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
 def generate(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(help="Run directory or exported JSON.")],
@@ -431,7 +455,8 @@ def generate(
 
     Every condition of the generator is an option: --energy 10 for one value, --energy 1:50 to draw
     between two (evenly in the logarithm if the condition is on a log scale). Units are the
-    card's: GeV, rad.
+    card's: GeV, rad. The same seed gives the same showers again; calogan-generate, the C++ program,
+    makes others from it.
 
     Examples:
 
@@ -476,6 +501,7 @@ def generate(
             values,
             output,
             seed,
+            like=like,
             allow_extrapolation=allow_extrapolation,
             progress=lambda done: bar.advance(task, done),
         )

@@ -69,11 +69,19 @@ class Condition:
         offset, scale = self.offset_and_scale
         return (self.to_variable(values) + offset) * scale
 
-    def check(self, values: ArrayLike, allow_extrapolation: bool = False) -> None:
-        """Raise CaloganError for values that are not finite or outside the trained range.
+    def covers(self, values: ArrayLike) -> NDArray[np.bool_]:
+        """Whether each value is finite and in the trained range.
 
         A part in 10⁴ of slack is left for values that were rounded to float32.
         """
+        values = np.asarray(values, dtype=np.float64)
+        sound = np.isfinite(values) & ((values > 0) if self.scale == "log" else True)
+        inside = np.zeros(values.shape, np.bool_)
+        inside[sound] = np.abs(self.normalise(values[sound])) <= 1 + 1e-4
+        return inside
+
+    def check(self, values: ArrayLike, allow_extrapolation: bool = False) -> None:
+        """Raise CaloganError for values that are not finite or outside the trained range."""
         values = np.asarray(values, dtype=np.float64)
         bad = ~np.isfinite(values) | ((values <= 0) if self.scale == "log" else False)
         if bad.any():
@@ -84,7 +92,7 @@ class Condition:
             )
         if allow_extrapolation:
             return
-        outside = np.abs(self.normalise(values)) > 1 + 1e-4
+        outside = ~self.covers(values)
         if outside.any():
             asked = values[outside]
             span = f"{asked.min():g}" + (f"..{asked.max():g}" if asked.size > 1 else "")

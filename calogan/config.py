@@ -7,7 +7,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from calogan.conditions import Condition
 from calogan.errors import CaloganError, nearest
@@ -137,7 +144,8 @@ class Data(_Section):
     validation_fraction: float = Field(0.05, gt=0, lt=0.9)
     """Part of the store never trained on, scored during training."""
     readout_threshold: float = Field(0.0, ge=0)
-    """MeV; voxels below it read as zero, in training, generation and evaluation."""
+    """MeV; voxels below it read as zero, in generation and evaluation. The critic sees them all
+    the same, since a hard cut has no gradient, but counts cells and scales voxels by it."""
     mirror: list[Literal["x", "y"]] = []
     """Axes under whose reflection the showers are symmetric: training doubles the data by it."""
 
@@ -149,9 +157,9 @@ class GeneratorCard(_Section):
     """Latents that the whole shower depends on."""
     cell_latents: bool = True
     """One more latent for each voxel, for fluctuations that cells do not share."""
-    hidden: list[int] = Field([320, 320, 320], min_length=1)
+    hidden: list[PositiveInt] = Field([320, 320, 320], min_length=1)
     """Width of each hidden layer."""
-    layer_hidden: list[int] = [128, 128]
+    layer_hidden: list[PositiveInt] = [128, 128]
     """Hidden widths of the trunk that sets each calorimeter layer's energy fraction."""
     activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "swish"
     latent_skip: bool = True
@@ -161,9 +169,9 @@ class GeneratorCard(_Section):
 class CriticCard(_Section):
     """The critic network."""
 
-    hidden: list[int] = Field([320, 320, 320], min_length=1)
+    hidden: list[PositiveInt] = Field([320, 320, 320], min_length=1)
     """Width of each hidden layer of the head that judges voxels."""
-    feature_hidden: list[int] = Field([128, 128, 128], min_length=1)
+    feature_hidden: list[PositiveInt] = Field([128, 128, 128], min_length=1)
     """Width of each hidden layer of the head that judges high-level features alone."""
     activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "leaky_relu"
 
@@ -190,7 +198,7 @@ class Training(_Section):
     """Updates in one compiled call."""
     checkpoint_minutes: float = Field(2.0, gt=0)
     mixed_precision: bool = False
-    """bfloat16 or float16 products on hardware that has them."""
+    """Products in bfloat16; faster on hardware that has them."""
     jit: bool = True
     """Compile the step with XLA."""
     seed: int = Field(1, ge=0, lt=2**31)
@@ -278,6 +286,12 @@ def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:
     geometry = fields.get("geometry")
     try:
         if isinstance(geometry, dict) and "file" in geometry:
+            unknown = sorted(set(geometry) - {"file", "particle"})
+            if unknown:
+                raise CaloganError(
+                    f"[geometry] has a file, so its keys {unknown} have no use; "
+                    "beside file it takes 'particle', for XML files with several"
+                )
             loaded = Geometry.load(folder / str(geometry["file"]), geometry.get("particle"))
             fields = {**fields, "geometry": loaded.to_dict()}
         card = Card.model_validate(fields)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from calogan import __version__
-from calogan.generator import SCHEMA_VERSION
+from calogan.generator import SCHEMA_VERSION, weights_sha256
 from calogan.run import Run
 
 N_SELF_TESTS = 3
@@ -70,9 +69,7 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
         {**dict(zip(sizes, parts, strict=True)), "conditions": variables}, output="fractions"
     )
 
-    digest = hashlib.sha256()
-    for weights in model.get_weights():
-        digest.update(np.ascontiguousarray(weights, "<f4").tobytes())
+    training = run.training()
     block = {
         "schema_version": SCHEMA_VERSION,
         "name": card.name,
@@ -87,10 +84,10 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
         "output": "fractions",
         "readout_threshold": card.data.readout_threshold,
         "geometry": geometry.to_dict(),
-        "weights_sha256": digest.hexdigest(),
+        "weights_sha256": weights_sha256(model.get_weights()),
         "provenance": {
-            **run.training(),
-            "updates": run.history()[-1]["update"],
+            **training,
+            "inputs_sha256": training["store_provenance"].get("inputs_sha256", []),
             "card": card.model_dump(mode="json", exclude={"geometry"}),
         },
         "self_test": [

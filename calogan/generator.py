@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calogan import __version__
 from calogan.conditions import Condition, network_input
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
@@ -36,6 +39,9 @@ class Generator:
     """MeV; voxels below it are set to zero."""
     seen_events: NDArray[np.uint64] | None
     """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
+    identity: Mapping[str, Any]
+    """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
+    hashes of the ROOT files it was trained on, as far as they are known."""
     network: Network = field(repr=False)
     """From latents (n, latent_size) and normalised conditions (n, n_conditions) to voxel energies
     as fractions of the incident energy, (n, n_voxels)."""
@@ -102,6 +108,8 @@ class Generator:
                 f"conditions have lengths { {k: v.shape for k, v in values.items()} }, "
                 "expected one length"
             ) from error
+        if shape == (0,):
+            raise CaloganError("the conditions are empty: no shower was asked for")
         values = {name: np.broadcast_to(v, shape) for name, v in values.items()}
         for condition in self.conditions:
             if condition.name in values:
@@ -109,14 +117,36 @@ class Generator:
         inputs = network_input(self.conditions, values)
         kept = {c.name: values[c.name].astype(np.float32) for c in self.conditions}
         rng = np.random.default_rng(seed)
-        made_by = {"generator": self.name, "seed": seed, "threshold_MeV": self.readout_threshold}
+        made_by = {
+            "command": "generate",
+            "generator": self.name,
+            **self.identity,
+            "calogan_version": __version__,
+            "seed": seed,
+            "readout_threshold_MeV": self.readout_threshold,
+        }
         for start in range(0, len(inputs), ROWS):
             rows = slice(start, start + ROWS)
             latent = rng.standard_normal((len(inputs[rows]), self.latent_size), np.float32)
             part = {name: value[rows] for name, value in kept.items()}
             energies = self.network(latent, inputs[rows]) * (1000 * part["energy"][:, None])
+            if not np.isfinite(energies).all():
+                bad = int(np.flatnonzero(~np.isfinite(energies).all(axis=1))[0])
+                at = ", ".join(f"{name} {value[bad]:g}" for name, value in part.items())
+                raise CaloganError(
+                    f"the generator gave energies that are not finite at {at}; "
+                    "it cannot be used there"
+                )
             made = Showers(energies, part, self.geometry, provenance=made_by)
             yield made.apply_threshold(self.readout_threshold)
+
+
+def weights_sha256(weights: Sequence[NDArray[np.float32]]) -> str:
+    """Hash that identifies a generator: SHA-256 of its weights as little-endian float32."""
+    digest = hashlib.sha256()
+    for array in weights:
+        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return digest.hexdigest()
 
 
 def generate_store(
@@ -125,15 +155,18 @@ def generate_store(
     output: str | Path,
     seed: int,
     *,
+    like: str | Path | None = None,
     allow_extrapolation: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Write generated showers to a store; the file appears when it is complete.
 
-    `progress` is called with the number of showers done; other arguments as for `stream`.
+    `like` names, for provenance, the store that the conditions are from; `progress` is called with
+    the number of showers done; other arguments as for `stream`.
     """
     units = [(c.name, c.unit) for c in generator.conditions]
-    with store.StoreWriter(output, generator.geometry, units, {}) as writer:
+    origin = {"like": None if like is None else str(like)}
+    with store.StoreWriter(output, generator.geometry, units, origin) as writer:
         for part in generator.stream(conditions, seed, allow_extrapolation=allow_extrapolation):
             writer.append(part.energies, part.conditions)
             writer.provenance.update(part.provenance)
@@ -158,7 +191,12 @@ def _from_run(path: Path) -> Generator:
         tuple(card.condition_list),
         sum(latent_sizes(card.generator, geometry).values()),
         card.data.readout_threshold,
-        np.load(run.seen_events),
+        run.load_seen_events(),
+        {
+            "model": str(path),
+            "weights_sha256": weights_sha256(model.get_weights()),
+            "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
+        },
         network,
     )
 
@@ -211,5 +249,10 @@ def _from_json(path: Path) -> Generator:
         sum(nodes.values()),
         threshold,
         None,
+        {
+            "model": str(path),
+            "weights_sha256": str(block.get("weights_sha256", "")),
+            "inputs_sha256": list(block.get("provenance", {}).get("inputs_sha256", [])),
+        },
         network,
     )

@@ -16,7 +16,7 @@ from calogan.geometry import Geometry
 def build_generator(
     card: GeneratorCard,
     geometry: Geometry,
-    condition_names: list[str],
+    n_conditions: int,
     mean_fractions: NDArray[np.float32],
     *,
     dtype: str = "float32",
@@ -31,7 +31,6 @@ def build_generator(
 
     Parameters
     ----------
-    condition_names : names of the condition inputs, only counted
     mean_fractions : (n_voxels,), the mean shower, from which the output biases start
     dtype : Keras dtype policy of the hidden layers; heads and gates stay in float32
 
@@ -45,7 +44,7 @@ def build_generator(
         keras.Input((size,), name=name) for name, size in latent_sizes(card, geometry).items()
     ]
     latent, *cell_latents = latents
-    conditions = keras.Input((len(condition_names),), name="conditions")
+    conditions = keras.Input((n_conditions,), name="conditions")
     joined = keras.layers.Concatenate(name="inputs")([latent, conditions])
     hidden = joined
     for i, width in enumerate(card.hidden):

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.dataset import Showers
+from calogan.errors import CaloganError
 from calogan.features import layer_matrix, moment_matrix, shape_features
 from calogan.geometry import Geometry
 
+FIT_SHOWERS = 50_000
+"""Showers enough to measure means and spreads."""
 N_COUNT_LEVELS = 8
 COUNT_SHARPNESS = 5.0
 """Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
@@ -49,9 +52,14 @@ class Preprocessing:
         conditions : (n, n_conditions), as the network sees them
         threshold : readout threshold in MeV, 0 for none
         """
+        rows = slice(None, None, 1 + len(showers) // FIT_SHOWERS)
+        showers, conditions = showers.select(rows), conditions[rows]
         energies = showers.energies
-        positive = energies[:: max(1, len(energies) // 20_000)]
-        positive = positive[positive > 0]
+        positive = energies[energies > 0]
+        if not len(positive):
+            raise CaloganError(
+                "no training shower has any energy; look at the store with `calogan inspect`"
+            )
         lowest = threshold or float(np.quantile(positive, 0.05))
         floor = lowest / 3
         levels = np.geomspace(lowest, np.quantile(positive, 0.99), N_COUNT_LEVELS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,18 +74,39 @@ class Run:
                 f"{self.path} is not a run directory: no {self.card_file.name} in it; "
                 "make one with `calogan train CARD --out RUN`"
             )
-        fields = json.loads(read_text(self.card_file, "resolved card"))
-        return Card.model_validate(fields)
+        try:
+            return Card.model_validate(json.loads(read_text(self.card_file, "resolved card")))
+        except ValueError as error:  # broken JSON, or not a card of this version
+            raise CaloganError(
+                f"{self.card_file} is damaged or from another version of calogan: {error}"
+            ) from error
 
     def training(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(read_text(self.training_file, "training record"))
+        """What the networks were built from, and the update of the saved weights."""
+        try:
+            found: dict[str, Any] = json.loads(read_text(self.training_file, "training record"))
+        except json.JSONDecodeError as error:
+            raise CaloganError(f"{self.training_file} is damaged: {error}") from error
         return found
 
     def history(self) -> list[dict[str, float]]:
-        """The lines of `metrics`, oldest first."""
-        if not self.metrics.is_file():
-            return []
-        return [json.loads(line) for line in read_text(self.metrics, "metrics").splitlines()]
+        """The lines of `metrics`, oldest first; one that a crash cut short is left out."""
+        lines = read_text(self.metrics, "metrics").splitlines() if self.metrics.is_file() else []
+        found = []
+        for line in lines:
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return found
+
+    def load_seen_events(self) -> NDArray[np.uint64]:
+        """Sorted fingerprints of the training and validation showers, (n,)."""
+        try:
+            found: NDArray[np.uint64] = np.load(self.seen_events, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise CaloganError(f"cannot read {self.seen_events}: {error}") from error
+        return found
 
     def load_generator(self) -> keras.Model:
         """The generator with its averaged weights."""
@@ -101,7 +122,7 @@ class Run:
         model = build_generator(
             card.generator,
             geometry,
-            list(card.conditions),
+            len(card.conditions),
             np.full(geometry.n_voxels, 1.0 / geometry.n_voxels, np.float32),
         )
         try:
@@ -120,7 +141,7 @@ class Progress:
     update: int
     updates: int
     rate: float
-    """Updates per second since this process began."""
+    """Updates per second, compiling left out."""
     losses: dict[str, float]
     validation: dict[str, float]
     """Latest scores on showers never trained on; empty before the first checkpoint."""
@@ -144,26 +165,35 @@ def train(
         No training data; `out` holds another run; the loss is not finite.
     """
     run = Run(Path(out))
-    showers = _training_data(card)
-    kept, validation = _split(showers, card)
     if resume:
         _check_same_card(run, card)
-    elif run.path.exists() and any(run.path.iterdir()):
+    elif run.path.is_file() or (run.path.exists() and any(run.path.iterdir())):
         raise CaloganError(
             f"{run.path} exists and is not empty; go on with it by --resume, "
             "or name another directory with --out"
         )
+    showers = _training_data(card)
+    seen, n_showers, provenance = np.sort(showers.fingerprints()), len(showers), showers.provenance
+    if resume and not np.array_equal(seen, run.load_seen_events()):
+        raise CaloganError(
+            f"{card.data.train} does not hold the showers that {run.path} was begun with; "
+            "restore it, or start a new run with --out"
+        )
+    kept, validation = _split(showers, card)
+    del showers  # the trainer keeps its own copy
 
     import tensorflow as tf
 
     from calogan.training import Trainer
 
     trainer = Trainer(card, kept)
+    del kept
     manager = tf.train.CheckpointManager(trainer.checkpoint, str(run.checkpoints), max_to_keep=2)
     if resume:
         _restore(trainer, manager, run)
     else:
-        _begin(run, card, showers)
+        _begin(run, card, seen, n_showers, provenance)
+        _save(trainer, manager, run)
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     scores: dict[str, float] = {}
     started = saved = time.monotonic()
@@ -172,12 +202,7 @@ def train(
         while trainer.update < card.training.updates:
             step = min(card.training.updates_per_call, card.training.updates - trainer.update)
             losses = trainer.advance(step)
-            if not np.isfinite(list(losses.values())).all():
-                raise CaloganError(
-                    f"training diverged: after update {trainer.update} the losses are {losses}. "
-                    f"The checkpoint of update {_saved_update(run)} is kept in {run.checkpoints}; "
-                    "lower training.learning_rate or raise training.r1 and r2"
-                )
+            _check_finite(losses, trainer, run)
             done = trainer.update >= card.training.updates
             if counted_from is None:  # the first call compiles, which would spoil the rate
                 started, counted_from = time.monotonic(), trainer.update
@@ -187,10 +212,11 @@ def train(
             due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
             if due or done or stopping:
                 scores = _validate(trainer, validation)
+                _check_finite(scores, trainer, run)
                 line |= scores
                 line["updates_per_second"] = round(rate, 3)
             with run.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(line, allow_nan=False) + "\n")
             for name, value in line.items():
                 tf.summary.scalar(name, value, step=trainer.update)
             if due or done or stopping:
@@ -213,14 +239,37 @@ def _training_data(card: Card) -> Showers:
             f"no training data at {card.data.train} (from {Path.cwd()}); "
             f"make it with `calogan voxelize FILES -o {card.data.train}`"
         )
-    showers = store.load(card.data.train)
-    if showers.geometry != card.build_geometry():
+    about = store.info(card.data.train)
+    if about.geometry not in (None, card.build_geometry()):
         raise CaloganError(
-            f"{card.data.train} holds showers in geometry '{showers.geometry.name}' "
-            f"({showers.geometry.n_voxels} voxels), the card's '{card.build_geometry().name}' "
+            f"{card.data.train} holds showers in geometry '{about.geometry.name}' "
+            f"({about.geometry.n_voxels} voxels), the card's '{card.build_geometry().name}' "
             f"({card.build_geometry().n_voxels} voxels) differs; voxelize with --config CARD"
         )
+    showers = store.load(card.data.train, geometry=card.build_geometry())
+    for condition in card.condition_list:
+        if condition.name not in showers.conditions:
+            raise CaloganError(
+                f"{card.data.train} has no condition '{condition.name}', "
+                f"it has {sorted(showers.conditions)}; take it out of the card, or voxelize again"
+            )
+        values = showers.conditions[condition.name]
+        if not condition.covers(values).all():
+            raise CaloganError(
+                f"{card.data.train} holds {condition.name} {values.min():g}..{values.max():g} "
+                f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
+                f"set low and high in [conditions.{condition.name}]"
+            )
     return showers
+
+
+def _check_finite(values: dict[str, float], trainer: Trainer, run: Run) -> None:
+    if not np.isfinite(list(values.values())).all():
+        raise CaloganError(
+            f"training diverged: after update {trainer.update} found {values}. "
+            f"The checkpoint of update {_saved_update(run)} is kept in {run.checkpoints}; begin a "
+            "new run with a lower training.learning_rate, or higher training.r1 and r2"
+        )
 
 
 def _split(showers: Showers, card: Card) -> tuple[Showers, Showers]:
@@ -236,22 +285,30 @@ def _split(showers: Showers, card: Card) -> tuple[Showers, Showers]:
     return showers.select(order[n_validation:]), showers.select(order[:n_validation])
 
 
-def _begin(run: Run, card: Card, showers: Showers) -> None:
+def _begin(
+    run: Run,
+    card: Card,
+    seen: NDArray[np.uint64],
+    n_showers: int,
+    provenance: Mapping[str, Any],
+) -> None:
     run.path.mkdir(parents=True, exist_ok=True)
     _write_json(run.card_file, json.loads(card.model_dump_json()))
     record = {
         "calogan": __version__,
-        "showers": len(showers),
+        "showers": n_showers,
         "store": card.data.train,
-        "store_provenance": dict(showers.provenance),
+        "store_provenance": dict(provenance),
     }
     _write_json(run.training_file, record)
     with atomic_path(run.seen_events) as temporary, temporary.open("wb") as file:
-        np.save(file, np.sort(showers.fingerprints()))
+        np.save(file, seen)
 
 
 def _check_same_card(run: Run, card: Card) -> None:
     old, new = run.card().model_dump(), card.model_dump()
+    for fields in (old, new):
+        del fields["training"]["checkpoint_minutes"]  # does not change what is learned
     changed = [
         f"{section}: {old[section]!r} -> {new[section]!r}"
         for section in ("geometry", "conditions", "data", "generator", "critic", "training")
@@ -286,6 +343,7 @@ def _save(trainer: Trainer, manager: Any, run: Run) -> None:
         _assign(trainable, raw)
     with atomic_path(run.critic_weights) as temporary:
         trainer.critic.save_weights(temporary, overwrite=True)
+    _write_json(run.training_file, {**run.training(), "updates": trainer.update})
 
 
 def _saved_update(run: Run) -> int:

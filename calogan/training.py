@@ -1,8 +1,8 @@
-"""The adversarial training loop: a compiled step of many updates, checkpoints, logs."""
+"""The adversarial training step, compiled: many updates in one call, data on the device."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from calogan.conditions import Condition, network_input
 from calogan.config import Card
 from calogan.dataset import Showers
+from calogan.errors import CaloganError
 from calogan.losses import gradient_penalty, relativistic_pairing
 from calogan.networks import build_critic, build_generator, latent_sizes, voxel_columns
 from calogan.preprocessing import Preprocessing
@@ -27,8 +28,6 @@ class Trainer:
         self.card = card
         training = card.training
         self.conditions: list[Condition] = card.condition_list
-        for condition in self.conditions:
-            condition.check(showers.conditions[condition.name])
         inputs = network_input(self.conditions, showers.conditions)
         incident = 1000 * showers.incident_energy.astype(np.float32)
         self.preprocessing = Preprocessing.fit(showers, inputs, card.data.readout_threshold)
@@ -39,7 +38,7 @@ class Trainer:
         self.generator = build_generator(
             card.generator,
             geometry,
-            [c.name for c in self.conditions],
+            len(self.conditions),
             (showers.energies / incident[:, None]).mean(axis=0),
             dtype=dtype,
         )
@@ -182,20 +181,25 @@ def _adam(schedule: Any, training: Any) -> keras.optimizers.Adam:
 
 
 def mirror_permutations(card: Card, showers: Showers) -> NDArray[np.intp]:
-    """Voxel permutations under the card's symmetries, (2^n_axes, n_voxels), identity first."""
+    """Voxel permutations under the card's symmetries, (2^n_axes, n_voxels), identity first.
+
+    Raises CaloganError for a layer that the reflection does not map onto itself.
+    """
     geometry = showers.geometry
+    order: Literal["C", "F"] = "C" if geometry.fastest == "last" else "F"
     permutations = [np.arange(geometry.n_voxels)]
     for axis in card.data.mirror:
         flipped = []
         for layer, voxels in zip(geometry.layers, geometry.slices, strict=True):
-            order = np.arange(voxels.start, voxels.stop).reshape(
-                layer.shape, order="C" if geometry.fastest == "last" else "F"
-            )
-            flipped.append(
-                np.flip(order, axis="xy".index(axis)).ravel(
-                    order="C" if geometry.fastest == "last" else "F"
+            edges = layer.first_edges if axis == "x" else layer.second_edges
+            if layer.system != "cartesian" or not np.allclose(edges, -edges[::-1]):
+                raise CaloganError(
+                    f"[data] mirror has '{axis}', but layer '{layer.name}' is not symmetric under "
+                    f"{axis} -> -{axis}: only cartesian layers with symmetric edges are; "
+                    f"take '{axis}' out"
                 )
-            )
+            numbers = np.arange(voxels.start, voxels.stop).reshape(layer.shape, order=order)
+            flipped.append(np.flip(numbers, axis="xy".index(axis)).ravel(order=order))
         permutation = np.concatenate(flipped)
         permutations += [p[permutation] for p in permutations]
     return np.stack(permutations)

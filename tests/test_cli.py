@@ -116,7 +116,7 @@ def test_generate_like_keeps_order_and_conditions(workspace: Path) -> None:
 
 
 def test_generate_draws_conditions(workspace: Path) -> None:
-    arguments = ("generate", "model.json", "--energy", "1:50", "--theta=0.1", "-n", "300")
+    arguments = ("generate", "--energy", "1:50", "-n", "300", "--theta=0.1", "model.json")
     found = calogan(*arguments, "-o", "drawn.h5", cwd=workspace)
     assert found.returncode == 0, found.stderr
     made = store.load(workspace / "drawn.h5")

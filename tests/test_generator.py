@@ -11,7 +11,7 @@ from samples import make_card, make_showers
 
 from calogan.errors import CaloganError
 from calogan.export import export_run
-from calogan.generator import Generator
+from calogan.generator import Generator, generate_store
 from calogan.io import store
 from calogan.networks import voxel_columns, voxel_fractions
 from calogan.run import Run, train
@@ -84,6 +84,7 @@ def test_one_value_serves_all_showers(exported: Path) -> None:
         ({"energy": np.nan, "theta": 0}, "condition 'energy' is nan"),
         ({"energy": -1, "theta": 0}, "finite values above 0"),
         ({"energy": [1, 2, 3], "theta": [0, 0.1]}, "expected one length"),
+        ({"energy": [], "theta": []}, "no shower was asked for"),
     ],
 )
 def test_bad_conditions_are_refused(
@@ -127,3 +128,22 @@ def test_a_failed_export_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match="not a run directory"):
         export_run(tmp_path, old)
     assert old.read_text() == "old"
+
+
+def test_energies_that_are_not_finite_are_refused(exported: Path) -> None:
+    from dataclasses import replace
+
+    broken = replace(
+        Generator.load(exported), network=lambda z, c: np.full((len(z), 16), np.nan, np.float32)
+    )
+    with pytest.raises(CaloganError, match=r"not finite at energy 10, theta 0\.1"):
+        broken.sample({"energy": 10, "theta": 0.1}, seed=0)
+
+
+def test_generated_stores_say_where_they_came_from(exported: Path, tmp_path: Path) -> None:
+    generate_store(Generator.load(exported), CONDITIONS, tmp_path / "made.h5", 3, like="x.h5")
+    found = store.info(tmp_path / "made.h5").provenance
+    block = json.loads(exported.read_text())["calogan"]
+    assert found["weights_sha256"] == block["weights_sha256"]
+    assert found["seed"] == 3 and found["like"] == "x.h5" and found["model"] == str(exported)
+    assert found["readout_threshold_MeV"] == 0.1

@@ -29,7 +29,7 @@ def test_generator_starts_near_the_mean_shower(
 ) -> None:
     card = make_card(generator=setting)
     mean = _mean_fractions(showers)
-    model = build_generator(card.generator, showers.geometry, ["energy", "theta"], mean)
+    model = build_generator(card.generator, showers.geometry, 2, mean)
     rng = np.random.default_rng(0)
     n_latent = sum(latent_sizes(card.generator, showers.geometry).values())
     fractions = voxel_fractions(
@@ -46,7 +46,7 @@ def test_generator_starts_near_the_mean_shower(
 def test_a_cell_latent_moves_its_own_layer_only(showers: Showers) -> None:
     card = make_card()
     mean = _mean_fractions(showers)
-    model = build_generator(card.generator, showers.geometry, ["energy", "theta"], mean)
+    model = build_generator(card.generator, showers.geometry, 2, mean)
     latent = np.zeros((2, 4 + showers.geometry.n_voxels), np.float32)
     latent[1, 4 + 3] = 5.0
     one, two = voxel_fractions(model, showers.geometry, latent, np.zeros((2, 2), np.float32))
@@ -74,7 +74,7 @@ def test_critic_has_one_score_for_each_head() -> None:
 def test_mixed_precision_keeps_outputs_in_float32(showers: Showers) -> None:
     mean = _mean_fractions(showers)
     model = build_generator(
-        make_card().generator, showers.geometry, ["energy", "theta"], mean, dtype="mixed_bfloat16"
+        make_card().generator, showers.geometry, 2, mean, dtype="mixed_bfloat16"
     )
     assert model.get_layer("hidden_0").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"

@@ -40,7 +40,7 @@ def test_keras_and_numpy_agree(showers: Showers, fitted: Preprocessing) -> None:
         mine = getattr(fitted, name)(*arguments, np)
         theirs = np.asarray(getattr(fitted, name)(*arguments, ops))
         # A width is a small difference of moments: in float32 a hundredth of its spread is noise.
-        np.testing.assert_allclose(theirs, mine, rtol=1e-3, atol=1e-2)
+        np.testing.assert_allclose(theirs, mine, rtol=1e-3, atol=5e-2)
 
 
 def test_an_empty_shower_gives_finite_features(showers: Showers, fitted: Preprocessing) -> None:

@@ -11,6 +11,7 @@ import pytest
 from samples import make_card, make_showers
 
 from calogan.config import Card
+from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.io import store
 from calogan.run import Progress, Run, train
@@ -56,22 +57,28 @@ def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
     assert run.card() == _card(data)
     assert len(np.load(run.seen_events)) == 600
     assert run.training()["showers"] == 600
+    assert run.training()["updates"] == 12
     assert list((run.path / "tensorboard").glob("events*"))
     assert run.generator_weights.is_file() and run.critic_weights.is_file()
 
 
-def test_resuming_passes_through_the_same_states(data: Path, tmp_path: Path) -> None:
-    whole = train(_card(data), tmp_path / "whole")
+@pytest.mark.parametrize("setting", [{}, {"jit": True, "critic_steps": 2}])
+def test_resuming_passes_through_the_same_states(
+    data: Path, tmp_path: Path, setting: dict[str, object]
+) -> None:
+    card = _card(data, **setting)
+    whole = train(card, tmp_path / "whole")
 
     def interrupt(progress: Progress) -> None:
         if progress.update == 4:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(_card(data), tmp_path / "halves", report=interrupt)
+        train(card, tmp_path / "halves", report=interrupt)
     halves = Run(tmp_path / "halves")
     assert [line["update"] for line in halves.history()] == [4, 8]
-    train(_card(data), halves.path, resume=True)
+    assert halves.training()["updates"] == 8
+    train(card, halves.path, resume=True)
     assert [line["update"] for line in halves.history()] == [4, 8, 12]
     one, two = _arrays(whole), _arrays(halves)
     assert one.keys() == two.keys()
@@ -90,6 +97,39 @@ def test_lines_after_the_checkpoint_are_dropped_on_resume(data: Path, tmp_path: 
 def test_divergence_stops_with_the_last_checkpoint_kept(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match=r"training diverged.*checkpoint of update 0"):
         train(_card(data, learning_rate=1e18, updates=400), tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert run.training()["updates"] == 0
+    for name, values in _arrays(run).items():
+        assert np.isfinite(values).all(), name
+
+
+def test_a_torn_line_of_metrics_is_left_out(data: Path, tmp_path: Path) -> None:
+    run = train(_card(data), tmp_path / "run")
+    with run.metrics.open("a") as file:
+        file.write('{"update": 16, "crit')
+    assert [line["update"] for line in run.history()] == [4, 8, 12]
+
+
+def test_resume_refuses_other_showers(data: Path, tmp_path: Path) -> None:
+    store.save(make_showers(600), tmp_path / "train.h5")
+    run = train(_card(tmp_path / "train.h5"), tmp_path / "run")
+    store.save(make_showers(601), tmp_path / "train.h5")
+    with pytest.raises(CaloganError, match=r"does not hold the showers that .* was begun with"):
+        train(_card(tmp_path / "train.h5"), run.path, resume=True)
+
+
+def test_a_damaged_run_is_one_error(data: Path, tmp_path: Path) -> None:
+    run = train(_card(data), tmp_path / "run")
+    run.seen_events.write_bytes(b"no")
+    with pytest.raises(CaloganError, match=r"cannot read .*seen_events\.npy"):
+        run.load_seen_events()
+    run.card_file.write_text("{}")
+    with pytest.raises(CaloganError, match="damaged or from another version"):
+        run.card()
+    run.generator_weights.unlink()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CaloganError, match="exists and is not empty"):
+        train(_card(data), tmp_path / "file")
 
 
 def test_a_used_directory_is_refused(data: Path, tmp_path: Path) -> None:
@@ -108,6 +148,21 @@ def test_resume_refuses_another_card(data: Path, tmp_path: Path) -> None:
 def test_resume_needs_a_run(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match=r"not a run directory: no card\.json"):
         train(_card(data), tmp_path / "nowhere", resume=True)
+
+
+def test_a_condition_that_the_store_lacks_is_said(data: Path, tmp_path: Path) -> None:
+    fields = _card(data).model_dump()
+    fields["conditions"]["phi"] = {**fields["conditions"]["theta"], "high": 3}
+    with pytest.raises(CaloganError, match="has no condition 'phi', it has"):
+        train(Card.model_validate(fields), tmp_path / "run")
+
+
+def test_showers_without_energy_are_refused(tmp_path: Path) -> None:
+    real = make_showers(600)
+    nothing = Showers(np.zeros_like(real.energies), real.conditions, real.geometry)
+    store.save(nothing, tmp_path / "train.h5")
+    with pytest.raises(CaloganError, match="no training shower has any energy"):
+        train(_card(tmp_path / "train.h5"), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -138,5 +193,5 @@ def test_too_few_showers_are_refused(tmp_path: Path) -> None:
 def test_showers_outside_the_card_are_refused(data: Path, tmp_path: Path) -> None:
     fields = _card(data).model_dump()
     fields["conditions"]["energy"]["high"] = 20
-    with pytest.raises(CaloganError, match=r"takes energy 1\.\.20 GeV"):
+    with pytest.raises(CaloganError, match=r"holds energy .* beyond the card's 1\.\.20; set low"):
         train(Card.model_validate(fields), tmp_path / "run")

@@ -8,6 +8,8 @@ from samples import make_card, make_showers
 
 from calogan.conditions import network_input
 from calogan.dataset import Showers
+from calogan.errors import CaloganError
+from calogan.geometry import Geometry
 from calogan.networks import voxel_fractions
 from calogan.training import Trainer, mirror_permutations
 
@@ -54,6 +56,22 @@ def test_mirrored_showers_keep_their_energy_and_flip_their_centre() -> None:
         np.testing.assert_allclose(moved.sum(axis=1), showers.energies.sum(axis=1), rtol=1e-5)
         np.testing.assert_allclose(moved @ x, flip_x * (showers.energies @ x), rtol=1e-4, atol=1)
         np.testing.assert_allclose(moved @ y, flip_y * (showers.energies @ y), rtol=1e-4, atol=1)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"system": "cylindrical", "r_edges": [0, 1, 5], "alpha_edges": [0, 3, 6]},
+        {"x_edges": [-1, 0, 2], "y_edges": [-1, 1]},
+    ],
+)
+def test_layers_without_the_symmetry_are_refused(layer: dict[str, object]) -> None:
+    geometry = Geometry.from_dict({"layers": [layer]})
+    showers = Showers(
+        np.ones((1, geometry.n_voxels), np.float32), {"energy": np.ones(1, "f4")}, geometry
+    )
+    with pytest.raises(CaloganError, match="'layer_0' is not symmetric under x -> -x"):
+        mirror_permutations(make_card(data={"mirror": ["x"]}), showers)
 
 
 def test_it_learns_the_response() -> None:
