@@ -153,8 +153,7 @@ class Geometry:
             if layer.system == "cylindrical":
                 # A ring's middle angle says nothing: it would put the centre to one side.
                 ring = layer.shape[1] == 1 and np.ptp(layer.second_edges) > FULL_TURN * (1 - 1e-6)
-                r = np.zeros_like(a) if ring else a
-                a, b = r * np.cos(b), r * np.sin(b)
+                a, b = (0 * a, 0 * b) if ring else (a * np.cos(b), a * np.sin(b))
             z = np.nan if layer.z is None else 0.5 * (layer.z[0] + layer.z[1])
             rows.append(np.stack([a, b, np.full(a.size, z)], axis=1))
         return np.concatenate(rows)
