@@ -58,19 +58,21 @@ class Conditions {
   Conditions(const Options& options, const Generator& generator) : seed_(options.seed) {
     const std::map<std::string, Range> ranges = parse_conditions(options, generator);
     const auto& wanted = generator.conditions();
+    if (!options.like.empty() && !ranges.empty()) {
+      throw UsageError("--like gives all conditions; leave out --" + ranges.begin()->first);
+    }
     columns_.resize(wanted.size());
     if (!options.like.empty()) columns_ = read_conditions(options.like, generator);
     std::string missing;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       logarithmic_.push_back(wanted[i].logarithmic);
       if (const auto range = ranges.find(wanted[i].name); range != ranges.end()) {
-        columns_[i].clear();
         ranges_.push_back(range->second);
       } else {
         ranges_.push_back({0, 0});
         if (columns_[i].empty()) {
-          missing += text(missing.empty() ? "" : ", ", "--", wanted[i].name, " (",
-                          range_of(wanted[i]), ")");
+          missing += text(missing.empty() ? "" : ", ", options.like.empty() ? "--" : "",
+                          wanted[i].name, " (", range_of(wanted[i]), ")");
         }
       }
       if (columns_[i].empty()) continue;
@@ -80,11 +82,9 @@ class Conditions {
       }
       n_ = columns_[i].size();
     }
-    if (!missing.empty()) {
-      throw UsageError(text("the model needs ", missing,
-                            options.like.empty() ? "" : ", which " + options.like + " lacks",
-                            "; give a value or LOW:HIGH"));
-    }
+    if (missing.empty()) return;
+    if (!options.like.empty()) fail(options.like, " lacks ", missing, ", which the model needs");
+    throw UsageError(text("the model needs ", missing, "; give a value or LOW:HIGH"));
   }
 
   // The number of showers, if a file says it.
@@ -195,8 +195,7 @@ int run(const Options& options) {
   if (options.number && conditions.n()) {
     throw UsageError(text(options.like, " gives the number of showers; leave out --number"));
   }
-  if (!options.number && !conditions.n()) throw UsageError("how many showers? Give -n N");
-  const std::uint64_t n = conditions.n() ? *conditions.n() : *options.number;
+  const std::uint64_t n = conditions.n() ? *conditions.n() : options.number.value_or(1000);
   if (n == 0) fail(options.like, " holds no showers");
   conditions.check(generator);  // before anything is computed or written
 

@@ -14,11 +14,12 @@ using detail::text;
 const char* const help_text =
     R"(Make calorimeter showers with a trained generator.
 
-usage: calogan-generate MODEL.json [--CONDITION VALUE|LOW:HIGH]... -n N [-o OUT.h5|OUT.csv]
+usage: calogan-generate MODEL.json --CONDITION VALUE|LOW:HIGH ... [-n N] [-o OUT.h5|OUT.csv]
        calogan-generate MODEL.json --like FILE.h5 [-o OUT.h5|OUT.csv]
        calogan-generate MODEL.json
 
 The last form shows the model: its conditions with their units and trained ranges, its layers.
+Options may stand in any order, before the model or after it.
 
 conditions
   --energy VALUE        every shower has this incident energy, GeV
@@ -26,13 +27,15 @@ conditions
   --theta ...           likewise, and so on for each condition of the model
 
 options
-  -n, --number N        how many showers
+  -n, --number N        how many showers, default 1000; not with --like
   -o, --output FILE     .h5: a store of showers as 'calogan voxelize' writes them
                         .csv: one row per cell over threshold: event, the conditions, layer, number
                         of the cell in its layer, x, y, z (centre, mm), energy (MeV)
-  --like FILE.h5        one shower for each entry of a store, same order, same conditions; a
-                        condition given as an option goes before the one in the file
-  --seed S              default 0; same seed, same showers, whatever --threads and --batch are
+  --like FILE.h5        one shower for each entry of a store, same order, same conditions, which
+                        are then not given as options
+  --seed S              default 1; same seed, same showers, whatever --threads and --batch are.
+                        'calogan generate' draws other random numbers: for one seed the two programs
+                        give different showers, each the same ones every time
   --first-event N       number of the first shower, default 0: jobs with one seed and different
                         event numbers make different showers
   --threshold MEV       cells below this are 0; default: what the model was made for
@@ -203,8 +206,8 @@ std::map<std::string, Range> parse_conditions(const Options& options, const Gene
     if (const std::size_t colon = value.find(':'); colon != std::string::npos) {
       const std::string_view view = value;
       range = {number(option, view.substr(0, colon)), number(option, view.substr(colon + 1))};
-      if (!(range.low < range.high)) {
-        throw UsageError(text(option, " is \"", value, "\", expected LOW:HIGH with LOW < HIGH"));
+      if (range.low > range.high) {
+        throw UsageError(text(option, " is \"", value, "\", expected LOW:HIGH with LOW <= HIGH"));
       }
       if (condition->logarithmic && !(range.low > 0)) {
         throw UsageError(text(option, " is \"", value, "\"; its scale is logarithmic, expected LOW > 0"));

@@ -29,7 +29,7 @@ struct Options {
   std::string model;
   std::string output;
   std::optional<std::uint64_t> number;
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 1;
   std::uint64_t first_event = 0;
   std::string like;
   std::string latents;
