@@ -13,6 +13,7 @@ import pytest
 from calogan import Generator, Run, export_run, load_card, store, train, voxelize_files
 from calogan.conditions import network_input
 from calogan.config import Card
+from calogan.generator import generate_store
 from calogan.networks import voxel_fractions
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +88,24 @@ def test_cpp_showers_are_a_store_like_any_other(chain: Path) -> None:
         assert abs(response.mean() - 0.206) < 0.03
 
 
+def test_cpp_and_python_tell_the_same_origin(chain: Path) -> None:
+    """A store says where its showers are from in the same words, whichever program made it."""
+    generator = Generator.load(chain / "model.json")
+    values = {"energy": np.full(3, 10.0), "theta": np.full(3, 0.1)}
+    generate_store(generator, values, chain / "by_python.h5", 3)
+    options = ("--energy", "10", "--theta", "0.1", "-n", "3")
+    cpp(chain, *options, "--seed", "3", str(chain / "model.json"), "-o", "by_cpp.h5")
+    python, made = (store.info(chain / f"by_{name}.h5").provenance for name in ("python", "cpp"))
+    assert {key: made[key] for key in python} == dict(python)
+    assert set(made) - set(python) == {"producer", "first_event"}
+    assert made["readout_threshold_MeV"] == 0.3
+    assert made["inputs_sha256"] == store.info(chain / "train.h5").provenance["inputs_sha256"]
+    assert len(made["inputs_sha256"]) == 1
+    cpp(chain, "model.json", "--like", "by_cpp.h5", "-o", "again.h5")
+    again = store.info(chain / "again.h5").provenance
+    assert (again["like"], again["seed"]) == ("by_cpp.h5", 1)
+
+
 def test_cpp_takes_the_options_of_calogan_generate(chain: Path) -> None:
     cpp(chain, "model.json", "--energy", "1:50", "--theta", "0:0.35", "-n", "50", "-o", "a.csv")
     lines = (chain / "a.csv").read_text().splitlines()
@@ -100,5 +119,5 @@ def test_cpp_takes_the_options_of_calogan_generate(chain: Path) -> None:
         timeout=60,
     )
     assert found.returncode != 0
-    assert "generator takes energy 1..50 GeV, was asked for 120 GeV" in found.stderr
+    assert "takes energy 1..50 GeV, was asked for 120 GeV" in found.stderr
     assert not (chain / "b.csv").exists()

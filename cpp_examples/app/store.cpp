@@ -2,6 +2,7 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -67,6 +68,24 @@ std::string quoted(std::string_view value) {
   return out + '"';
 }
 
+// The keys that `calogan generate` writes, and what tells these showers from its own.
+std::string provenance(const Generator& generator, const RunInfo& info) {
+  std::string inputs;
+  for (const std::string& hash : generator.inputs_sha256()) {
+    inputs += (inputs.empty() ? "" : ", ") + quoted(hash);
+  }
+  char threshold[64];
+  char* const end =
+      std::to_chars(threshold, threshold + sizeof threshold, generator.readout_threshold()).ptr;
+  return text("{\"command\": \"generate\", \"producer\": ",
+              quoted(text("calogan-generate ", version())), ", \"calogan_version\": ",
+              quoted(version()), ", \"generator\": ", quoted(generator.name()), ", \"model\": ",
+              quoted(info.model_path), ", \"weights_sha256\": ", quoted(generator.weights_sha256()),
+              ", \"inputs_sha256\": [", inputs, "], \"seed\": ", info.seed, ", \"first_event\": ",
+              info.first_event, ", \"readout_threshold_MeV\": ", std::string(threshold, end),
+              ", \"like\": ", info.like.empty() ? "null" : quoted(info.like), "}");
+}
+
 class Store : public Output {
  public:
   Store(const std::string& path, const Generator& generator, const RunInfo& info)
@@ -94,13 +113,7 @@ class Store : public Output {
     }
     set_attribute("geometry", generator.geometry_json());
     set_attribute("conditions", conditions + "]");
-    std::string provenance =
-        text("{\"producer\": ", quoted(text("calogan-generate ", version())),
-             ", \"model\": ", quoted(generator.name()), ", \"model_file\": ", quoted(info.model_path),
-             ", \"seed\": ", info.seed, ", \"first_event\": ", info.first_event,
-             ", \"readout_threshold_MeV\": ", generator.readout_threshold());
-    if (!info.like.empty()) provenance += ", \"like\": " + quoted(info.like);
-    set_attribute("provenance", provenance + "}");
+    set_attribute("provenance", provenance(generator, info));
     const Handle scalar(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar");
     const Handle attribute(H5Acreate2(file_, "calogan_store", H5T_STD_I64LE, scalar, H5P_DEFAULT,
                                       H5P_DEFAULT),

@@ -93,6 +93,8 @@ std::vector<Run> match_labels(const ModelFile& file, const std::string& source,
   return runs;
 }
 
+constexpr double full_turn = 6.283185307179586;
+
 std::vector<Cell> make_cells(const ModelFile& file) {
   const auto middle = [](const std::vector<double>& edges, std::size_t i) {
     return 0.5 * (edges[i] + edges[i + 1]);
@@ -102,11 +104,18 @@ std::vector<Cell> make_cells(const ModelFile& file) {
     const detail::CalorimeterLayer& layer = file.geometry[number];
     const std::size_t n_first = layer.first_edges.size() - 1;
     const std::size_t n_second = layer.second_edges.size() - 1;
+    // A ring's middle angle says nothing: it would put the centre to one side.
+    const bool ring = layer.cylindrical && n_second == 1 &&
+                      layer.second_edges[1] - layer.second_edges[0] > full_turn * (1 - 1e-6);
     for (std::size_t i = 0; i < n_first * n_second; ++i) {
       const double a = middle(layer.first_edges, file.first_fastest ? i % n_first : i / n_second);
       const double b = middle(layer.second_edges, file.first_fastest ? i / n_first : i % n_second);
-      cells.push_back({layer.cylindrical ? a * std::cos(b) : a, layer.cylindrical ? a * std::sin(b) : b,
-                       layer.z, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(i)});
+      Cell cell{a, b, layer.z, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(i)};
+      if (layer.cylindrical) {
+        cell.x = ring ? 0.0 : a * std::cos(b);
+        cell.y = ring ? 0.0 : a * std::sin(b);
+      }
+      cells.push_back(cell);
     }
   }
   return cells;
@@ -127,6 +136,8 @@ struct Generator::Model {
   std::vector<Cell> cells;
   std::vector<std::string> layers;
   std::string geometry_json;
+  std::string weights_sha256;
+  std::vector<std::string> inputs_sha256;
   double readout_threshold;
   double latent_mean;
   double latent_std;
@@ -191,6 +202,8 @@ Generator::Model::Model(ModelFile& file, const std::string& source)
       conditions(file.conditions),
       cells(make_cells(file)),
       geometry_json(file.geometry_json),
+      weights_sha256(file.weights_sha256),
+      inputs_sha256(file.inputs_sha256),
       readout_threshold(file.readout_threshold),
       latent_mean(file.latent_mean),
       latent_std(file.latent_std),
@@ -361,6 +374,10 @@ std::size_t Generator::n_outputs() const noexcept { return model_->network.n_out
 const std::vector<Cell>& Generator::cells() const noexcept { return model_->cells; }
 const std::vector<std::string>& Generator::layers() const noexcept { return model_->layers; }
 const std::string& Generator::geometry_json() const noexcept { return model_->geometry_json; }
+const std::string& Generator::weights_sha256() const noexcept { return model_->weights_sha256; }
+const std::vector<std::string>& Generator::inputs_sha256() const noexcept {
+  return model_->inputs_sha256;
+}
 double Generator::latent_mean() const noexcept { return model_->latent_mean; }
 double Generator::latent_std() const noexcept { return model_->latent_std; }
 std::size_t Generator::n_self_tests() const noexcept { return model_->n_self_tests; }

@@ -531,6 +531,14 @@ void parse_block(const Field& root, ModelFile& model) {
               " MeV, expected 0 or more");
   }
   parse_geometry(block["geometry"], model);
+  if (block.has("weights_sha256")) model.weights_sha256 = block["weights_sha256"].string();
+  if (block.has("provenance")) {
+    const Field provenance = block["provenance"];
+    if (provenance.has("inputs_sha256")) {
+      const Field inputs = provenance["inputs_sha256"];
+      inputs.each([&](const Field& f) { model.inputs_sha256.emplace_back(f.string()); });
+    }
+  }
   parse_output(root, block["output"].string(), model);
 
   block["self_test"].each([&](const Field& f) {

@@ -91,6 +91,8 @@ struct ModelFile {
   std::vector<CalorimeterLayer> geometry;
   bool first_fastest = false;
   std::string geometry_json;
+  std::string weights_sha256;
+  std::vector<std::string> inputs_sha256;
   std::vector<SelfTest> self_tests;
 };
 

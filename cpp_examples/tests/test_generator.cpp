@@ -1,6 +1,7 @@
 #include <calogan/runner.hpp>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <thread>
 
@@ -36,6 +37,8 @@ TEST(what_a_model_says) {
   CHECK_EQ(generator.n_self_tests(), std::size_t{3});
   CHECK(generator.self_test_deviation() < 0.5);
   CHECK(generator.geometry_json().find("\"x_edges\"") != std::string::npos);
+  CHECK_EQ(generator.weights_sha256(), std::string());
+  CHECK(generator.inputs_sha256().empty());
   CHECK_EQ(calogan::version(), std::string_view("0.1.0"));
 }
 
@@ -60,6 +63,45 @@ TEST(cells_first_fastest_and_cylindrical) {
   CHECK_CLOSE(ring.y, -1.5 * 100.0 / static_cast<double>(n), 1e-9);
   CHECK(std::isnan(ring.z));
   CHECK_EQ(generator.cells()[n].z, 15.0);
+}
+
+// Numbers from the Python package: Geometry.centres of this geometry.
+TEST(cells_of_rings_and_sectors) {
+  const std::string model = test::read_text("gated.json");
+  const std::size_t from = model.find("\"geometry\":");
+  const std::size_t to = model.find(",\"weights_sha256\"", from);
+  const auto check = [&](const std::string& fastest, std::vector<std::array<double, 3>> wanted) {
+    const std::string geometry =
+        R"("geometry":{"name":"rings","fastest":")" + fastest + R"(","layers":[)"
+        R"({"name":"rings","system":"cylindrical","r_edges":[0,1,2,4,8,16,32],)"
+        R"("alpha_edges":[0,6.283185307179586],"z":[0,10]},)"
+        R"({"name":"sectors","system":"cylindrical","r_edges":[0,10,30,60,100],"alpha_edges":)"
+        R"([-3.141592653589793,-1.8849555921538759,-0.6283185307179586,0.6283185307179586,)"
+        R"(1.8849555921538759,3.141592653589793],"z":null}]})";
+    const Generator generator =
+        Generator::parse(model.substr(0, from) + geometry + model.substr(to), "rings");
+    for (std::size_t i = 0; i < 6; ++i) {
+      CHECK_EQ(generator.cells()[i].x, 0.0);
+      CHECK_EQ(generator.cells()[i].y, 0.0);
+      CHECK_EQ(generator.cells()[i].z, 5.0);
+    }
+    for (const auto& [number, x, y] : wanted) {
+      const calogan::Cell& cell = generator.cells()[static_cast<std::size_t>(number)];
+      CHECK_CLOSE(cell.x, x, 1e-12);
+      CHECK_CLOSE(cell.y, y, 1e-12);
+      CHECK(std::isnan(cell.z));
+    }
+  };
+  check("last", {{6, -4.045084971874736, -2.9389262614623664},
+                 {7, 1.5450849718747373, -4.755282581475767},
+                 {11, -16.180339887498945, -11.755705045849465},
+                 {18, 45.0, 0.0},
+                 {25, -64.72135954999578, 47.02282018339786}});
+  check("first", {{6, -4.045084971874736, -2.9389262614623664},
+                  {7, -16.180339887498945, -11.755705045849465},
+                  {11, 6.180339887498949, -19.02113032590307},
+                  {18, 1.5450849718747373, 4.755282581475767},
+                  {25, -64.72135954999578, 47.02282018339786}});
 }
 
 TEST(energies_follow_from_fractions) {

@@ -86,6 +86,22 @@ TEST(numbers_that_are_none) {
          "field calogan.latent.mean is true or false, expected a number");
 }
 
+TEST(hashes_for_provenance) {
+  const std::string provenance = "\"provenance\":{";
+  const std::string hashes = provenance + "\"inputs_sha256\":[\"ab\",\"cd\"],";
+  const std::string weights = "\"weights_sha256\":\"\"";
+  const auto generator = Generator::parse(
+      replaced(with(provenance, hashes), "", weights, "\"weights_sha256\":\"12ef\""), "file");
+  CHECK_EQ(generator.weights_sha256(), std::string("12ef"));
+  CHECK((generator.inputs_sha256() == std::vector<std::string>{"ab", "cd"}));
+  expect(with(provenance, provenance + "\"inputs_sha256\":\"ab\","),
+         "field calogan.provenance.inputs_sha256 is a string, expected an array");
+  expect(with(provenance, provenance + "\"inputs_sha256\":[7],"),
+         "field calogan.provenance.inputs_sha256[0] is a number, expected a string");
+  expect(with(weights, "\"weights_sha256\":7"),
+         "field calogan.weights_sha256 is a number, expected a string");
+}
+
 TEST(missing_and_wrong_fields) {
   expect(with("\"nodes\"", "\"nodez\""), "this is a sequential lwtnn file");
   expect(with("\"layers\"", "\"layerz\""), "file: no field layers");

@@ -59,7 +59,7 @@ struct Condition {
 
 /// One cell (voxel) of the calorimeter.
 struct Cell {
-  double x;             ///< mm, centre; cylindrical layers are given in cartesian coordinates too
+  double x;             ///< mm, centre, of cylindrical layers too; of a whole ring, its axis: 0, 0
   double y;             ///< mm
   double z;             ///< mm; NaN where the model does not say
   std::uint32_t layer;  ///< number of the calorimeter layer
@@ -98,6 +98,11 @@ class Generator {
 
   /// The geometry, as the JSON text of the model file.
   const std::string& geometry_json() const noexcept;
+
+  /// SHA-256 of the weights, and of each file of simulation that they were trained on, in
+  /// hexadecimal; empty where the model file does not say.
+  const std::string& weights_sha256() const noexcept;
+  const std::vector<std::string>& inputs_sha256() const noexcept;
 
   /// Energies below this become 0, MeV. The model file's value unless changed; 0 keeps all.
   double readout_threshold() const noexcept { return threshold_; }
