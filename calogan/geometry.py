@@ -153,7 +153,9 @@ class Geometry:
             if layer.system == "cylindrical":
                 # A ring's middle angle says nothing: it would put the centre to one side.
                 ring = layer.shape[1] == 1 and np.ptp(layer.second_edges) > FULL_TURN * (1 - 1e-6)
-                a, b = (0 * a, 0 * b) if ring else (a * np.cos(b), a * np.sin(b))
+                r, alpha = a, b
+                a = np.zeros_like(r) if ring else r * np.cos(alpha)
+                b = np.zeros_like(r) if ring else r * np.sin(alpha)
             z = np.nan if layer.z is None else 0.5 * (layer.z[0] + layer.z[1])
             rows.append(np.stack([a, b, np.full(a.size, z)], axis=1))
         return np.concatenate(rows)
