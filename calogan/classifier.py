@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from calogan import metrics
 from calogan.dataset import Showers
 from calogan.features import moment_matrix, shape_features
 from calogan.metrics import Value
+
+if TYPE_CHECKING:
+    import keras
 
 N_PARTS = 5
 """Showers are cut into five parts: three train, one validates, one tests, in rotation."""
@@ -194,15 +197,16 @@ def compare_by_classifiers(
     mode : "quick", or "full" for the CaloChallenge's network and trees on voxels as well
     progress : called with a few words before each classifier
     """
-    network = train_network(QUICK if mode == "quick" else FULL)
+    quick = train_network(QUICK)
+    network = quick if mode == "quick" else train_network(FULL)
 
     def features(showers: Showers) -> NDArray[np.float32]:
         return high_level_features(showers)[0]
 
     tasks: list[tuple[str, str, Train, Train, Callable[[Showers], NDArray[np.float32]]]] = [
         ("trees_features", "boosted trees on features", train_trees, train_trees, features),
-        ("network_features", "network on features", network, train_network(QUICK), features),
-        ("network_voxels", "network on voxels", network, train_network(QUICK), voxel_features),
+        ("network_features", "network on features", network, quick, features),
+        ("network_voxels", "network on voxels", network, quick, voxel_features),
     ]
     if mode == "full":
         label = "boosted trees on log voxels"
@@ -256,6 +260,9 @@ def train_network(settings: NetworkSettings) -> Train:
     with the best validation accuracy are kept. The same seed gives the same network on the
     same machine.
     """
+    # Tracing and compiling takes longer than a small training, so it is done once for each number
+    # of inputs; a training begins by setting all weights and the optimiser's state anew.
+    compiled: dict[int, tuple[keras.Model, list[NDArray[Any]]]] = {}
 
     def train(
         x: NDArray[np.float32],
@@ -265,29 +272,19 @@ def train_network(settings: NetworkSettings) -> Train:
         x_test: NDArray[np.float32],
         seed: int,
     ) -> NDArray[np.float64]:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        import keras
-
         centre, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         spread = np.where(spread > 0, spread, 1.0)
         x, x_validation, x_test = (
             ((part - centre) / spread).astype(np.float32) for part in (x, x_validation, x_test)
         )
-        hidden = [
-            keras.layers.Dense(
-                settings.width,
-                activation=keras.layers.LeakyReLU(negative_slope=0.01),
-                kernel_initializer=keras.initializers.HeUniform(seed=seed + 1000 * i),
-            )
-            for i in range(3)
-        ]
-        last = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
-        model = keras.Sequential([keras.Input(x.shape[1:]), *hidden, last])
-        model.compile(
-            optimizer=keras.optimizers.Adam(settings.learning_rate),
-            loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        )
+        n_inputs = x.shape[1]
+        if n_inputs not in compiled:
+            compiled[n_inputs] = _compile(settings, n_inputs)
+        model, fresh_state = compiled[n_inputs]
+        for variable, value in zip(model.optimizer.variables, fresh_state, strict=True):
+            variable.assign(value)
         rng = np.random.default_rng(seed)
+        model.set_weights([_initial(w.shape, rng) for w in model.get_weights()])
         best, best_weights, waited = -1.0, model.get_weights(), 0
         # Whole batches only: one compiled shape, and no step that hangs on a handful of showers.
         batch = min(settings.batch_size, len(x))
@@ -296,8 +293,7 @@ def train_network(settings: NetworkSettings) -> Train:
             for start in range(0, len(x) - batch + 1, batch):
                 rows = order[start : start + batch]
                 model.train_on_batch(x[rows], y[rows, None])
-            scores = model.predict(x_validation, batch_size=4096, verbose=0).ravel()
-            accuracy = float(((scores > 0) == (y_validation > 0.5)).mean())
+            accuracy = float(((_scores(model, x_validation) > 0) == (y_validation > 0.5)).mean())
             if accuracy > best:
                 best, best_weights, waited = accuracy, model.get_weights(), 0
             else:
@@ -305,7 +301,38 @@ def train_network(settings: NetworkSettings) -> Train:
                 if waited >= settings.patience:
                     break
         model.set_weights(best_weights)
-        scores = model.predict(x_test, batch_size=4096, verbose=0)
-        return np.asarray(scores, np.float64).ravel()
+        return _scores(model, x_test)
 
     return train
+
+
+def _compile(settings: NetworkSettings, n_inputs: int) -> tuple[keras.Model, list[NDArray[Any]]]:
+    """The network, and its optimiser's state before the first step."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import keras
+
+    layers: list[keras.layers.Layer] = [keras.Input((n_inputs,))]
+    for _ in range(3):
+        layers += [keras.layers.Dense(settings.width), keras.layers.LeakyReLU(negative_slope=0.01)]
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+    )
+    model.optimizer.build(model.trainable_variables)
+    state = [np.array(keras.ops.convert_to_numpy(v)) for v in model.optimizer.variables]
+    return model, state
+
+
+def _initial(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Biases 0, weights uniform with variance 2 / inputs (He et al., arXiv:1502.01852)."""
+    if len(shape) == 1:
+        return np.zeros(shape, np.float32)
+    limit = np.sqrt(6 / shape[0])
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _scores(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Logits (n,), evaluated in pieces that fit in memory."""
+    pieces = [np.asarray(model(x[i : i + 4096])) for i in range(0, len(x), 4096)]
+    return np.concatenate(pieces).astype(np.float64).ravel()
