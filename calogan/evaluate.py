@@ -421,7 +421,11 @@ def evaluate_run(
             f"used in training {run}), expected {MIN_SHOWERS} or more; give showers of other events"
         )
     report(f"generating {len(showers)} showers")
-    generated = generator.sample(showers.conditions, seed=seed)
+    # The reference may know conditions that the generator does not; it is judged against those too.
+    known = {c.name for c in generator.conditions}
+    asked = {name: v for name, v in showers.conditions.items() if name in known}
+    made = generator.sample(asked, seed=seed)
+    generated = Showers(made.energies, showers.conditions, made.geometry)
     result = evaluate(
         showers,
         generated,
@@ -444,7 +448,7 @@ def evaluate_run(
         Path(output),
         {
             "command": f"calogan evaluate {run} --reference {reference} "
-            f"--classifier {classifier} --seed {seed}",
+            f"--output {output} --classifier {classifier} --seed {seed}",
             "generator": str(run),
             "reference": str(reference),
             "n_dropped": n_dropped,
@@ -486,7 +490,7 @@ def evaluate_files(
         Path(output),
         {
             "command": f"calogan evaluate {generated} --reference {reference} "
-            f"--threshold {threshold:g} --classifier {classifier} --seed {seed}",
+            f"--output {output} --threshold {threshold:g} --classifier {classifier} --seed {seed}",
             "generator": str(generated),
             "reference": str(reference),
             "n_dropped": 0,

@@ -119,14 +119,18 @@ class Verdict:
     """The floor: 1 for a ratio, else the reference against itself."""
     tolerance: float
     """Distance from the floor up to which a significant difference still counts as close."""
+    one_sided: bool = False
+    """Whether only values above the floor are worse, as for a separation power or an AUC."""
 
     @property
     def distance(self) -> float:
-        return self.found.value - self.expected.value
+        """How much worse than the floor; below 0 only for what is better than expected."""
+        distance = self.found.value - self.expected.value
+        return distance if self.one_sided else abs(distance)
 
     @property
     def deviations(self) -> float:
-        """Distance from the floor in standard deviations."""
+        """`distance` in standard deviations."""
         error = np.hypot(self.found.uncertainty, self.expected.uncertainty)
         if error > 0:
             return float(self.distance / error)
@@ -135,13 +139,11 @@ class Verdict:
     @property
     def level(self) -> Literal["equal", "close", "off"]:
         """equal: within three standard deviations of the floor; close: within the tolerance."""
-        distance = self.distance if self.expected.value < 1 else abs(self.distance)
-        deviations = self.deviations if self.expected.value < 1 else abs(self.deviations)
-        if not np.isfinite(distance):
+        if not np.isfinite(self.distance):
             return "off"
-        if deviations <= 3:
+        if self.deviations <= 3:
             return "equal"
-        return "close" if distance <= self.tolerance else "off"
+        return "close" if self.distance <= self.tolerance else "off"
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,14 +181,16 @@ class Evaluation:
         for group, title in GROUPS.items():
             lines.append(
                 _worst(
-                    Verdict(title, c.label, c.separation, c.floor, 0.01)
+                    Verdict(title, c.label, c.separation, c.floor, 0.01, one_sided=True)
                     for c in self.comparisons
                     if c.group == group
                 )
             )
         for result in self.classifiers:
             floor = result.floor or Value(0.5, 0.0)
-            lines.append(Verdict("Classifier AUC", result.label, result.auc, floor, 0.2))
+            lines.append(
+                Verdict("Classifier AUC", result.label, result.auc, floor, 0.2, one_sided=True)
+            )
         return tuple(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -246,7 +250,7 @@ class Evaluation:
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:
     rank = {"equal": 0, "close": 1, "off": 2}
-    return max(verdicts, key=lambda v: (rank[v.level], np.nan_to_num(abs(v.deviations))))
+    return max(verdicts, key=lambda v: (rank[v.level], np.nan_to_num(v.deviations, nan=np.inf)))
 
 
 def _number(x: Any) -> float | None:

@@ -67,6 +67,8 @@ STYLE: dict[str, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "svg.fonttype": "path",
+    # Without a salt, the ids inside differ from one drawing to the next.
+    "svg.hashsalt": "calogan",
 }
 
 

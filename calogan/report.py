@@ -96,11 +96,13 @@ def svg(figure: Figure, name: str, words: str) -> Markup:
     words : description for readers who do not see it
     """
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", dpi=SVG_DPI)
+    figure.savefig(buffer, format="svg", dpi=SVG_DPI, metadata={"Date": None})
     text = buffer.getvalue()
     # The XML prologue and the licence metadata have no place inside a page.
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    # Equal images would share an id, and nothing refers to them by it.
+    text = re.sub(r'(<image [^>]*?)\sid="[^"]*"', r"\1", text)
     text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     text = text.replace(plots.INK, "currentColor")
     label = Markup('<svg role="img" aria-label="{}"').format(words)

@@ -1,0 +1,48 @@
+"""Shower features: one definition, in NumPy and in Keras."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calogan.dataset import Showers
+from calogan.features import layer_matrix, moment_matrix, shape_features
+
+
+def test_moments_give_sums_per_layer(showers: Showers) -> None:
+    geometry, energies = showers.geometry, showers.energies
+    sums = (energies @ moment_matrix(geometry)).reshape(-1, 7, geometry.n_layers)
+    x = geometry.centres[:, 0] / 100
+    for k, part in enumerate(geometry.slices):
+        np.testing.assert_allclose(sums[:, 0, k], energies[:, part].sum(axis=1), rtol=1e-5)
+        expected = (energies[:, part] * x[part]).sum(axis=1)
+        np.testing.assert_allclose(sums[:, 1, k], expected, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(energies @ layer_matrix(geometry), sums[:, 0], rtol=1e-5)
+
+
+def test_features_are_weighted_means_and_deviations(showers: Showers) -> None:
+    geometry = showers.geometry
+    found = shape_features(showers.energies, moment_matrix(geometry), geometry.n_layers, np)
+    part, weight = geometry.slices[0], showers.energies[3, geometry.slices[0]].astype(float)
+    y = geometry.centres[part, 1] / 100
+    centre = np.average(y, weights=weight)
+    assert found["centre_y"][3, 0] == pytest.approx(centre, abs=1e-5)
+    width = np.sqrt(np.average((y - centre) ** 2, weights=weight))
+    assert found["width_y"][3, 0] == pytest.approx(width, rel=1e-3)
+
+
+def test_keras_agrees_with_numpy(showers: Showers) -> None:
+    from keras import ops
+
+    geometry = showers.geometry
+    moments = moment_matrix(geometry)
+    energies = showers.energies[:50].copy()
+    energies[0] = 0
+    one = shape_features(energies, moments, geometry.n_layers, np)
+    two = shape_features(
+        ops.convert_to_tensor(energies), ops.convert_to_tensor(moments), geometry.n_layers, ops
+    )
+    assert set(one) == set(two)
+    for name, values in one.items():
+        np.testing.assert_allclose(ops.convert_to_numpy(two[name]), values, rtol=1e-3, atol=1e-4)
+    assert one["centre_x"][0].max() == 0
