@@ -205,7 +205,8 @@ def _comparisons(
 ) -> list[Comparison]:
     found = []
     for real, fake in zip(observables(reference), observables(generated), strict=True):
-        edges = metrics.reference_edges(real.values, spacing=real.spacing)
+        log = real.group == "layer_energy" and metrics.is_long_tailed(real.values)
+        edges = metrics.reference_edges(real.values, spacing=real.spacing, log=log)
         counts = [metrics.shower_counts(o.values, edges) for o in (real, fake)]
         both = np.isfinite(real.values) & np.isfinite(fake.values)
         found.append(
@@ -214,7 +215,7 @@ def _comparisons(
                 group=real.group,
                 label=real.label,
                 layer=real.layer,
-                log=False,
+                log=log,
                 reference=_histogram(edges, counts[0], real.label),
                 generated=_histogram(edges, counts[1], real.label),
                 undefined=(float(counts[0][:, -1].mean()), float(counts[1][:, -1].mean())),

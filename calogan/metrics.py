@@ -117,7 +117,9 @@ def correlation(x: ArrayLike) -> tuple[Floats, Floats]:
 # ------------------------------------------------------------------------------------ histograms
 
 
-def reference_edges(values: ArrayLike, n_bins: int = 40, spacing: float | None = None) -> Floats:
+def reference_edges(
+    values: ArrayLike, n_bins: int = 40, spacing: float | None = None, log: bool = False
+) -> Floats:
     """Even bins over the central 99.6 % of the reference; the rest goes to the flow bins.
 
     Parameters
@@ -126,9 +128,12 @@ def reference_edges(values: ArrayLike, n_bins: int = 40, spacing: float | None =
     n_bins : number of bins, at most, if `spacing` is given
     spacing : distance between the possible values of a discrete observable; each bin then covers
         the same whole number of them
+    log : bins even in the logarithm, over what lies above 0; 0 is then in the underflow
     """
     known = np.asarray(values, np.float64)
-    known = known[np.isfinite(known)]
+    known = known[np.isfinite(known) & ((known > 0) if log else True)]
+    if log and known.size:
+        return np.asarray(np.exp(reference_edges(np.log(known), n_bins)), np.float64)
     if known.size == 0:
         return np.linspace(0.0, 1.0, 2)
     low, high = np.quantile(known, [0.002, 0.998])
@@ -145,6 +150,16 @@ def reference_edges(values: ArrayLike, n_bins: int = 40, spacing: float | None =
     if low >= 0:
         return np.linspace(max(low - margin, 0.0), high + margin, n_bins + 1)
     return np.linspace(low - margin, high + margin, n_bins + 1)
+
+
+def is_long_tailed(values: ArrayLike) -> bool:
+    """Whether positive values spread so far that even bins would hold most of them in one."""
+    known = np.asarray(values, np.float64)
+    known = known[known > 0]
+    if known.size == 0:
+        return False
+    middle, high = np.quantile(known, [0.5, 0.998])
+    return bool(high > 10 * middle)
 
 
 def shower_counts(values: ArrayLike, edges: ArrayLike) -> NDArray[np.float32]:

@@ -129,7 +129,8 @@ def _steps(axes: Axes, edges: Floats, values: Floats, errors: Floats, color: str
 
 
 def _marks(axes: Axes, edges: Floats, values: Floats, errors: Floats, color: str) -> None:
-    centres = 0.5 * (edges[1:] + edges[:-1])
+    log = axes.get_xscale() == "log"
+    centres = np.sqrt(edges[1:] * edges[:-1]) if log else 0.5 * (edges[1:] + edges[:-1])
     axes.errorbar(centres, values, yerr=errors, color=color, fmt="o", markersize=2.6, linewidth=0.9)
 
 
@@ -200,6 +201,8 @@ def histograms(comparisons: Sequence[Comparison], columns: int = 3) -> Figure:
     for (main, below), c in zip(pairs, comparisons, strict=False):
         edges = np.asarray(c.reference.axes[0].edges, np.float64)
         (p, dp), (q, dq) = _contents(c.reference), _contents(c.generated)
+        if c.log:
+            main.set_xscale("log")
         main.stairs(p, edges, fill=True, color=INK, alpha=0.10, linewidth=0)
         _steps(main, edges, p, dp, INK)
         _steps(main, edges, q, dq, GENERATED)
@@ -212,8 +215,7 @@ def histograms(comparisons: Sequence[Comparison], columns: int = 3) -> Figure:
         _marks(below, edges, ratio, error, GENERATED)
         well = _relative(p, dp) < 0.15
         _ratio_axis(below, np.where(well, ratio, np.nan), error, 0.2)
-        if c.log:
-            below.set_xscale("log")
+        if c.group == "cell_energy":
             main.set_yscale("log")
             main.set_ylabel("cells per shower")
         else:
