@@ -320,9 +320,12 @@ def evaluate(
     ] = Classifier.quick,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same numbers.")] = 1,
     threshold: Annotated[
-        float,
-        typer.Option(min=0, help="Readout threshold in MeV; only where RUN is a store."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Readout threshold in MeV, where RUN is a store that does not say its own.",
+        ),
+    ] = None,
 ) -> None:
     """Compare generated showers with full simulation: numbers with errors, and an HTML report.
 
@@ -334,7 +337,7 @@ def evaluate(
 
       calogan evaluate build/run --reference test.h5
 
-      calogan evaluate showers.h5 --reference test.h5 --threshold 0.3 --output report
+      calogan evaluate showers.h5 --reference test.h5 --output report
     """
     from rich.status import Status
     from rich.table import Table
@@ -348,6 +351,8 @@ def evaluate(
             folder = output or run.with_name(f"{run.stem}_evaluation")
             found, report = evaluate_files(reference, run, folder, threshold=threshold, **options)
         else:
+            if threshold is not None:
+                raise CaloganError(f"{run} has its own readout threshold: leave out --threshold")
             found, report = evaluate_run(run, reference, output, **options)
 
     bins = Table(title="Generated over full simulation")
@@ -444,8 +449,9 @@ def generate(
         typer.Option("--like", help="Store: one shower for each of its entries, same conditions."),
     ] = None,
     number: Annotated[
-        int, typer.Option("--number", "-n", min=1, help="Showers, where conditions are drawn.")
-    ] = 1000,
+        int | None,
+        typer.Option("--number", "-n", min=1, help="Showers, if not --like; 1000 if not given."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same showers.")] = 1,
     allow_extrapolation: Annotated[
         bool, typer.Option("--allow-extrapolation", help="Go beyond the trained range.")
@@ -474,8 +480,11 @@ def generate(
     asked = _condition_options(context.args, [c.name for c in generator.conditions])
     names = [c.name for c in generator.conditions]
     if like is not None:
-        if asked:
-            raise CaloganError(f"--like gives all conditions, so leave out {sorted(asked)}")
+        given = [f"--{name}" for name in sorted(asked)] + ["-n"] * (number is not None)
+        if given:
+            raise CaloganError(
+                f"--like gives all conditions and the number, so leave out {', '.join(given)}"
+            )
         conditions = store.load_conditions(like)
         missing = [name for name in names if name not in conditions]
         if missing:
@@ -487,15 +496,16 @@ def generate(
             options = " ".join(f"--{c.name} {c.low:g}:{c.high:g}" for c in generator.conditions)
             raise CaloganError(f"conditions {missing} are not given; as in: {options}")
         rng = np.random.default_rng([seed, 1])
+        n = number or 1000
         values = {
-            c.name: c.draw(*asked[c.name], number, rng)
+            c.name: c.draw(*asked[c.name], n, rng)
             if asked[c.name][0] < asked[c.name][1]
-            else np.full(number, asked[c.name][0])
+            else np.full(n, asked[c.name][0])
             for c in generator.conditions
         }
-    n = len(next(iter(values.values())))
+    total = len(next(iter(values.values())))
     with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("generating", total=n)
+        task = bar.add_task("generating", total=total)
         generate_store(
             generator,
             values,
@@ -505,7 +515,7 @@ def generate(
             allow_extrapolation=allow_extrapolation,
             progress=lambda done: bar.advance(task, done),
         )
-    out.print(f"{n:,} showers in {output}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"{total:,} showers in {output}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _condition_options(arguments: list[str], known: list[str]) -> dict[str, tuple[float, float]]:

@@ -192,6 +192,9 @@ class Training(_Section):
     """Gradient penalty on real showers."""
     r2: float = Field(1.0, ge=0)
     """Gradient penalty on generated showers."""
+    moments: float = Field(3.0, ge=0)
+    """Weight of the loss that matches mean and spread of the response and of the layer energies at
+    all conditions."""
     ema: float = Field(0.995, ge=0, lt=1)
     """Moving average of the generator's weights, per update; this is what generates."""
     updates_per_call: int = Field(40, ge=1)

@@ -404,13 +404,21 @@ def evaluate_run(
     report = progress or (lambda _: None)
     report("reading")
     generator = Generator.load(run)
-    showers = store.load(reference)
-    if showers.geometry != generator.geometry:
+    about = store.info(reference)
+    if about.geometry not in (None, generator.geometry):
         raise CaloganError(
-            f"{reference} has geometry '{showers.geometry.name}' with "
-            f"{showers.geometry.n_voxels} voxels, the generator {run} makes "
+            f"{reference} has geometry '{about.geometry.name}' with "
+            f"{about.geometry.n_voxels} voxels, the generator {run} makes "
             f"'{generator.geometry.name}' with {generator.geometry.n_voxels}"
         )
+    units = dict(about.conditions)
+    for condition in generator.conditions:
+        if units.get(condition.name) not in (None, "", condition.unit):
+            raise CaloganError(
+                f"{reference} has {condition.name} in {units[condition.name]}, the generator takes "
+                f"it in {condition.unit}; voxelize with the card that it was trained with"
+            )
+    showers = store.load(reference, geometry=generator.geometry)
     n_all = len(showers)
     seen = generator.seen_events
     if seen is not None:
@@ -435,13 +443,13 @@ def evaluate_run(
         classifier=classifier,
         progress=progress,
     )
-    note = (
-        f"{n_dropped} of {n_all} reference showers were left out: the generator was trained or "
-        "validated on them."
-        if seen is not None
-        else "The model does not say which events it was trained on, so it was not checked that "
-        "the reference is independent of them."
-    )
+    if seen is not None:
+        note = (
+            f"{n_dropped} of {n_all} reference showers were left out: the generator was trained "
+            "or validated on them."
+        )
+    else:
+        note = check_independent(generator.identity["inputs_sha256"], showers.provenance, reference)
     if output is None:
         output = run / "evaluation" if run.is_dir() else run.parent / f"{run.stem}_evaluation"
     return _write(
@@ -460,27 +468,69 @@ def evaluate_run(
     )
 
 
+def check_independent(
+    trained_on: Sequence[str], reference: Mapping[str, Any], path: str | Path
+) -> str:
+    """Make sure that a reference is not from the files that a generator was trained on.
+
+    Parameters
+    ----------
+    trained_on : SHA-256 of the generator's ROOT files; empty if not known
+    reference : provenance of the reference store, whose `inputs_sha256` is compared
+
+    Returns
+    -------
+    What was found out, for the report. Raises CaloganError if files are shared.
+    """
+    made_from = reference.get("inputs_sha256", [])
+    shared = set(trained_on) & set(made_from)
+    if shared:
+        raise CaloganError(
+            f"{len(shared)} of the {len(set(made_from))} ROOT files that {path} was made from were "
+            "used in training the generator; voxelize other files, or evaluate the run directory, "
+            "which knows its single events"
+        )
+    if trained_on and made_from:
+        return "The generator was trained on other files than the reference was made from."
+    return (
+        "It is not known which events the generator was trained on, so it was not checked that "
+        "the reference is independent of them."
+    )
+
+
 def evaluate_files(
     reference: str | Path,
     generated: str | Path,
     output: str | Path,
     *,
-    threshold: float,
+    threshold: float | None = None,
     seed: int = 1,
     classifier: Literal["quick", "full"] = "quick",
     progress: Progress | None = None,
 ) -> tuple[Evaluation, Path]:
     """Compare two stores of showers with the same conditions in the same order.
 
-    Parameters and return as `evaluate_run`; `threshold` is the readout threshold in MeV.
+    Parameters and return as `evaluate_run`; `threshold` is the readout threshold in MeV, None: that
+    with which `generated` was made.
     """
     from calogan.io import store
 
     report = progress or (lambda _: None)
     report("reading")
+    showers, made = store.load(reference), store.load(generated)
+    if threshold is None:
+        threshold = made.provenance.get("readout_threshold_MeV")
+    if threshold is None:
+        raise CaloganError(
+            f"{generated} does not say its readout threshold, and a comparison needs one; "
+            "give it in MeV (--threshold)"
+        )
+    note = check_independent(
+        made.provenance.get("inputs_sha256", []), showers.provenance, reference
+    )
     result = evaluate(
-        store.load(reference),
-        store.load(generated),
+        showers,
+        made,
         threshold=threshold,
         seed=seed,
         classifier=classifier,
@@ -496,8 +546,7 @@ def evaluate_files(
             "reference": str(reference),
             "n_dropped": 0,
             "training_events_known": False,
-            "note": "Both samples were read from files; whether the generator was trained on "
-            "reference events is not known here.",
+            "note": note,
         },
         report,
     )

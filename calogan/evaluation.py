@@ -175,7 +175,8 @@ class Evaluation:
                 lines.append(
                     _worst(
                         Verdict(f"{what} against {bins.name}", span, value, one, tolerance)
-                        for span, value in zip(bins.spans, values, strict=True)
+                        for span, value, count in zip(bins.spans, values, bins.counts, strict=True)
+                        if count > 1  # few energies leave bins empty
                     )
                 )
         for group, title in GROUPS.items():

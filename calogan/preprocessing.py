@@ -91,6 +91,11 @@ class Preprocessing:
         )
 
     @property
+    def n_energy_features(self) -> int:
+        """The features that come first: the response, and the energy of each layer."""
+        return 1 + self.geometry.n_layers
+
+    @property
     def n_features(self) -> int:
         return int(self.mean.shape[1])
 

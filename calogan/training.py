@@ -14,11 +14,11 @@ from calogan.conditions import Condition, network_input
 from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
-from calogan.losses import gradient_penalty, relativistic_pairing
+from calogan.losses import gradient_penalty, moment_mismatch, relativistic_pairing
 from calogan.networks import build_critic, build_generator, latent_sizes, voxel_columns
-from calogan.preprocessing import Preprocessing
+from calogan.preprocessing import Preprocessing, condition_basis
 
-LOGGED = ("critic_loss", "generator_loss", "r1", "r2", "score_gap")
+LOGGED = ("critic_loss", "r1", "r2", "score_gap", "generator_loss", "moments")
 
 
 class Trainer:
@@ -108,9 +108,9 @@ class Trainer:
             batch = self._batch(tf.random.experimental.stateless_fold_in(seed, 2 * k))
             logged += self._critic_step(batch) / steps
         batch = self._batch(tf.random.experimental.stateless_fold_in(seed, 2 * steps + 1))
-        loss = self._generator_step(batch)
+        generator_logged = self._generator_step(batch)
         self._update.assign_add(1)
-        return tf.stack([logged[0], loss, logged[1], logged[2], logged[3]])
+        return tf.concat([logged, generator_logged], axis=0)
 
     def _batch(self, seed: Any) -> tuple[Any, Any, Any, Any]:
         """Random real showers, their incident energies and conditions, and latents."""
@@ -161,17 +161,21 @@ class Trainer:
 
     def _generator_step(self, batch: tuple[Any, Any, Any, Any]) -> Any:
         energies, incident, inputs, latent = batch
-        real_scores = self.critic([*self._views(energies, incident, inputs), inputs])
+        real = self._views(energies, incident, inputs)
+        real_scores = self.critic([*real, inputs])
         variables = self.generator.trainable_variables
+        first = self.preprocessing.n_energy_features
+        basis = condition_basis(inputs, ops)
         with tf.GradientTape() as tape:
-            fake = self._generate(latent, inputs, incident)
-            fake_scores = self.critic([*self._views(fake, incident, inputs), inputs])
-            _, loss = relativistic_pairing(real_scores, fake_scores)
+            fake = self._views(self._generate(latent, inputs, incident), incident, inputs)
+            _, adversarial = relativistic_pairing(real_scores, self.critic([*fake, inputs]))
+            moments = moment_mismatch(real[1][:, :first], fake[1][:, :first], basis)
+            loss = adversarial + self.card.training.moments * moments
         self._generator_optimizer.apply(tape.gradient(loss, variables), variables)
         decay = self.card.training.ema
         for average, variable in zip(self._average, variables, strict=True):
             average.assign(decay * average + (1 - decay) * variable)
-        return loss
+        return tf.stack([adversarial, moments])
 
 
 def _adam(schedule: Any, training: Any) -> keras.optimizers.Adam:

@@ -138,7 +138,8 @@ def test_generate_draws_conditions(workspace: Path) -> None:
         (["--energy", "ten", "--theta", "0"], "expected a number as in --energy 10"),
         (["--energy", "50:1", "--theta", "0"], "or a range as in --energy 1:50"),
         (["--energy"], "expected a number as in --energy 10"),
-        (["--like", "test.h5", "--energy", "10"], "leave out ['energy']"),
+        (["--like", "test.h5", "--energy", "10"], "leave out --energy"),
+        (["--like", "test.h5", "-n", "5"], "leave out -n"),
         (["--like", "nowhere.h5"], "no file nowhere.h5"),
     ],
 )
