@@ -45,13 +45,26 @@ err = Console(stderr=True)
 
 def main() -> None:
     """Run the command line; bad input ends in one red line and exit status 2."""
-    # TensorFlow otherwise opens with pages about the GPUs that are not there.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
     except CaloganError as error:
         err.print(f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
+
+
+def _import_tensorflow_quietly() -> None:
+    """Import it without its opening lines about absent GPUs, which none of its settings silences."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _version(wanted: bool) -> None:
@@ -279,6 +292,7 @@ def train(
             done = f"{progress.update} of {progress.updates} updates"
             err.print(f"{done}  {state}", markup=False, highlight=False, soft_wrap=True)
 
+    _import_tensorflow_quietly()
     try:
         with bar:
             run_training(resolved, run.path, resume=resume, report=report)
@@ -344,6 +358,7 @@ def evaluate(
 
     from calogan.evaluate import evaluate_files, evaluate_run
 
+    _import_tensorflow_quietly()
     options: dict[str, Any] = {"seed": seed, "classifier": classifier.value}
     with Status("evaluating", console=err) as status:
         options["progress"] = lambda stage: status.update(f"evaluating: {escape(stage)}")
@@ -404,6 +419,7 @@ def export(
     """
     from calogan.export import export_run
 
+    _import_tensorflow_quietly()
     block = export_run(run, output)
     ranges = ", ".join(
         f"{c['name']} {c['low']:g}..{c['high']:g} {c['unit']}"
@@ -476,6 +492,8 @@ def generate(
     from calogan.generator import Generator, generate_store
     from calogan.io import store
 
+    if source.is_dir():  # a JSON needs no TensorFlow
+        _import_tensorflow_quietly()
     generator = Generator.load(source)
     asked = _condition_options(context.args, [c.name for c in generator.conditions])
     names = [c.name for c in generator.conditions]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import calogan
 
@@ -44,3 +46,14 @@ def test_generating_from_json_needs_no_tensorflow() -> None:
     code = "import sys\nfrom calogan import Generator\nprint('tensorflow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_every_part_has_the_same_version() -> None:
+    root = Path(__file__).parents[1]
+    places = {
+        "cpp_examples/CMakeLists.txt": rf"VERSION {re.escape(calogan.__version__)}\b",
+        "CITATION.cff": rf"^version: {re.escape(calogan.__version__)}$",
+        "CHANGELOG.md": rf"^## {re.escape(calogan.__version__)}\b",
+    }
+    for name, pattern in places.items():
+        assert re.search(pattern, (root / name).read_text(), re.MULTILINE), name

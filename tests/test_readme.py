@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PROGRAM = Path(os.environ.get("CALOGAN_GENERATE", ROOT / "build/cpp/calogan-generate"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -58,9 +59,13 @@ def test_the_shell_commands_run(workspace: Path) -> None:
     for line in makes:
         assert re.search(rf"^{line.removeprefix('make ')}:", targets, re.MULTILINE), line
     for line in lines:
-        if line.startswith("calogan "):
-            _run(shlex.split(line), workspace)
+        command = shlex.split(line)
+        if command[0] == "calogan":
+            _run(command, workspace)
+        elif command[0] == "calogan-generate":
+            _run([str(PROGRAM), *command[1:]], workspace)
     assert (workspace / "build/showers.h5").is_file()
+    assert (workspace / "build/showers.csv").is_file()
     assert all(line.startswith(("make ", "calogan ", "calogan-generate ")) for line in lines)
 
 
