@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _import_tensorflow_quietly() -> None:
-    """Import it without its opening lines about absent GPUs, which none of its settings silences."""
+    """Import it without its opening lines about absent GPUs, which no setting of it silences."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
