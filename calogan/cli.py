@@ -403,6 +403,7 @@ def evaluate(
             f"[{colours[line.level]}]{line.level}[/]",
         )
     out.print(summary)
+    err.print(found.settings["note"], markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
 
 
