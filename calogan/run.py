@@ -193,7 +193,7 @@ def train(
         _restore(trainer, manager, run)
     else:
         _begin(run, card, seen, n_showers, provenance)
-        _save(trainer, manager, run)
+        _save(trainer, manager, run, validation)
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
     scores: dict[str, float] = {}
     started = saved = time.monotonic()
@@ -211,17 +211,14 @@ def train(
             stopping = interrupted()
             due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
             if due or done or stopping:
-                scores = _validate(trainer, validation)
-                _check_finite(scores, trainer, run)
+                scores = _save(trainer, manager, run, validation)
+                saved = time.monotonic()
                 line |= scores
                 line["updates_per_second"] = round(rate, 3)
             with run.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, allow_nan=False) + "\n")
             for name, value in line.items():
                 tf.summary.scalar(name, value, step=trainer.update)
-            if due or done or stopping:
-                _save(trainer, manager, run)
-                saved = time.monotonic()
             report(Progress(trainer.update, card.training.updates, rate, losses, scores))
             if stopping and not done:
                 raise KeyboardInterrupt
@@ -331,19 +328,18 @@ def _restore(trainer: Trainer, manager: Any, run: Run) -> None:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-def _save(trainer: Trainer, manager: Any, run: Run) -> None:
-    manager.save(checkpoint_number=trainer.update)
-    trainable = trainer.generator.trainable_variables
-    raw = [variable.numpy() for variable in trainable]
-    try:
-        _assign(trainable, trainer.averaged_weights())
+def _save(trainer: Trainer, manager: Any, run: Run, validation: Showers) -> dict[str, float]:
+    """Write checkpoint and weights; returns the scores of the generator on unseen showers."""
+    with trainer.generating() as generator:
+        scores = _validate(trainer, validation)
+        _check_finite(scores, trainer, run)
         with atomic_path(run.generator_weights) as temporary:
-            trainer.generator.save_weights(temporary, overwrite=True)
-    finally:
-        _assign(trainable, raw)
+            generator.save_weights(temporary, overwrite=True)
     with atomic_path(run.critic_weights) as temporary:
         trainer.critic.save_weights(temporary, overwrite=True)
+    manager.save(checkpoint_number=trainer.update)
     _write_json(run.training_file, {**run.training(), "updates": trainer.update})
+    return scores
 
 
 def _saved_update(run: Run) -> int:
@@ -351,13 +347,8 @@ def _saved_update(run: Run) -> int:
     return max(saved, default=0)
 
 
-def _assign(variables: list[Any], values: list[NDArray[np.float32]]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
 def _validate(trainer: Trainer, showers: Showers) -> dict[str, float]:
-    """Response, resolution and occupancy of the averaged generator against unseen showers."""
+    """Response, resolution and occupancy of the generator against unseen showers."""
     from calogan.networks import voxel_fractions
 
     inputs = network_input(trainer.conditions, showers.conditions)
@@ -365,18 +356,12 @@ def _validate(trainer: Trainer, showers: Showers) -> dict[str, float]:
     rng = np.random.default_rng(trainer.card.training.seed)
     latent = rng.standard_normal((len(showers), sum(trainer.latent_sizes)), np.float32)
     pieces = 1 + len(showers) // 1000
-    trainable = trainer.generator.trainable_variables
-    raw = [variable.numpy() for variable in trainable]
-    try:
-        _assign(trainable, trainer.averaged_weights())
-        energies = [
-            voxel_fractions(trainer.generator, showers.geometry, z, c) * e[:, None]
-            for z, c, e in zip(
-                *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
-            )
-        ]
-    finally:
-        _assign(trainable, raw)
+    energies = [
+        voxel_fractions(trainer.generator, showers.geometry, z, c) * e[:, None]
+        for z, c, e in zip(
+            *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
+        )
+    ]
     made = Showers(np.concatenate(energies), showers.conditions, showers.geometry)
     threshold = trainer.card.data.readout_threshold
     real, fake = (s.apply_threshold(threshold).energies for s in (showers, made))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import keras
@@ -10,6 +12,7 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
+from calogan.calibration import calibrate
 from calogan.conditions import Condition, network_input
 from calogan.config import Card
 from calogan.dataset import Showers
@@ -18,6 +21,8 @@ from calogan.losses import gradient_penalty, moment_mismatch, relativistic_pairi
 from calogan.networks import build_critic, build_generator, latent_sizes, voxel_columns
 from calogan.preprocessing import Preprocessing, condition_basis
 
+SAMPLE_SHOWERS = 20_000
+"""Training showers kept to calibrate the energy scale on."""
 LOGGED = ("critic_loss", "r1", "r2", "score_gap", "generator_loss", "moments")
 
 
@@ -31,6 +36,9 @@ class Trainer:
         inputs = network_input(self.conditions, showers.conditions)
         incident = 1000 * showers.incident_energy.astype(np.float32)
         self.preprocessing = Preprocessing.fit(showers, inputs, card.data.readout_threshold)
+
+        self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
+        self._sample_inputs = inputs[:SAMPLE_SHOWERS]
 
         keras.utils.set_random_seed(training.seed)
         dtype = "mixed_bfloat16" if training.mixed_precision else "float32"
@@ -90,9 +98,29 @@ class Trainer:
         means = self._run(tf.constant(updates, tf.int32))
         return dict(zip(LOGGED, means.numpy().tolist(), strict=True))
 
-    def averaged_weights(self) -> list[NDArray[np.float32]]:
-        """The moving average of the generator's weights: what generates."""
-        return [variable.numpy() for variable in self._average]
+    @contextmanager
+    def generating(self) -> Iterator[keras.Model]:
+        """The generator as it is to generate: averaged weights, calibrated energy scale.
+
+        After the block the generator has its own weights again, and training may go on.
+        """
+        variables = self.generator.trainable_variables
+        raw = [variable.numpy() for variable in variables]
+        try:
+            for variable, average in zip(variables, self._average, strict=True):
+                variable.assign(average)
+            threshold = self.card.data.readout_threshold
+            calibrate(
+                self.generator,
+                self.sample,
+                self._sample_inputs,
+                threshold,
+                self.card.training.seed,
+            )
+            yield self.generator
+        finally:
+            for variable, value in zip(variables, raw, strict=True):
+                variable.assign(value)
 
     def _updates(self, updates: Any) -> Any:
         totals = tf.zeros(len(LOGGED))

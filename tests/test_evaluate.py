@@ -15,7 +15,13 @@ from evaluations import make_flat, make_pair, quick, rings, without_classifiers
 from calogan.conditions import Condition
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
-from calogan.evaluate import check_comparable, evaluate, evaluate_files, evaluate_run
+from calogan.evaluate import (
+    check_comparable,
+    check_independent,
+    evaluate,
+    evaluate_files,
+    evaluate_run,
+)
 from calogan.evaluation import Verdict
 from calogan.io import store
 from calogan.metrics import UNKNOWN, Value
@@ -204,7 +210,16 @@ def fake_generator(stores: tuple[Path, Path]) -> FakeGenerator:
         conditions=(Condition("energy", "GeV", 1, 50, "log"),),
         readout_threshold=0.1,
         seen_events=None,
+        identity={"inputs_sha256": []},
     )
+
+
+def test_a_model_is_not_judged_on_the_files_it_was_trained_on() -> None:
+    note = check_independent(["a", "b"], {"inputs_sha256": ["c"]}, "test.h5")
+    assert "trained on other files" in note
+    assert "not known" in check_independent([], {"inputs_sha256": ["c"]}, "test.h5")
+    with pytest.raises(CaloganError, match=r"1 of the 2 ROOT files that test\.h5 was made from"):
+        check_independent(["a", "b"], {"inputs_sha256": ["b", "c"]}, "test.h5")
 
 
 def test_a_run_is_judged_on_events_it_has_not_seen(

@@ -19,8 +19,12 @@ using detail::Network;
 
 // How closely the self-test has to be met. A leftover output (a layer's energy logit times its gate)
 // is no fraction and may be near 0 by cancellation; it is not used, so 1e-5 absolute will do.
-constexpr double relative_tolerance = 1e-5;
-constexpr double absolute_tolerance = 1e-9;
+//
+// The expected values were computed in double precision. A long-trained network's logits are sums of
+// large terms, and in single precision those leave some 1e-4 of a small fraction to rounding,
+// whoever computes it. A damaged weight is off by far more.
+constexpr double relative_tolerance = 1e-3;
+constexpr double absolute_tolerance = 1e-7;
 constexpr double leftover_tolerance = 1e-5;
 
 // Memory for one block of showers, kept by each thread for its next call, whichever generator that

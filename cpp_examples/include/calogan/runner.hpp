@@ -151,7 +151,7 @@ class Generator {
   std::size_t n_outputs() const noexcept;
 
   /// What the replay of the self-test found: how many cases, and the largest deviation in units of
-  /// the tolerance (1e-5 relative plus 1e-9 absolute; leftover outputs 1e-5 absolute more); always
+  /// the tolerance (1e-3 relative plus 1e-7 absolute; leftover outputs 1e-5 absolute more); always
   /// below 1.
   std::size_t n_self_tests() const noexcept;
   double self_test_deviation() const noexcept;
