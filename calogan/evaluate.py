@@ -447,6 +447,8 @@ def evaluate_run(
         note = (
             f"{n_dropped} of {n_all} reference showers were left out: the generator was trained "
             "or validated on them."
+            if n_dropped
+            else f"None of the {n_all} reference showers was used in training or validation."
         )
     else:
         note = check_independent(generator.identity["inputs_sha256"], showers.provenance, reference)
