@@ -46,8 +46,6 @@ err = Console(stderr=True)
 def main() -> None:
     """Run the command line; bad input ends in one red line and exit status 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Where joblib cannot count physical cores, in small containers, it prints a traceback.
-    os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))
     try:
         app()
     except CaloganError as error:
