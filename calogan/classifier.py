@@ -235,8 +235,6 @@ def train_trees(
     Validation showers join the training; trees are added until a fifth of both, set apart inside
     scikit-learn, stops gaining.
     """
-    # Where joblib cannot count physical cores, in small containers, it prints a traceback.
-    os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
