@@ -330,6 +330,7 @@ def _restore(trainer: Trainer, manager: Any, run: Run) -> None:
 
 def _save(trainer: Trainer, manager: Any, run: Run, validation: Showers) -> dict[str, float]:
     """Write checkpoint and weights; returns the scores of the generator on unseen showers."""
+    _check_finite({"largest averaged weight": trainer.largest_weight()}, trainer, run)
     with trainer.generating() as generator:
         scores = _validate(trainer, validation)
         _check_finite(scores, trainer, run)

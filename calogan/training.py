@@ -98,6 +98,10 @@ class Trainer:
         means = self._run(tf.constant(updates, tf.int32))
         return dict(zip(LOGGED, means.numpy().tolist(), strict=True))
 
+    def largest_weight(self) -> float:
+        """Largest magnitude among the averaged weights; not finite once a training has diverged."""
+        return float(np.max([np.abs(average.numpy()).max() for average in self._average]))
+
     @contextmanager
     def generating(self) -> Iterator[keras.Model]:
         """The generator as it is to generate: averaged weights, calibrated energy scale.

@@ -103,6 +103,25 @@ def test_divergence_stops_with_the_last_checkpoint_kept(data: Path, tmp_path: Pa
         assert np.isfinite(values).all(), name
 
 
+def test_weights_that_are_not_finite_are_never_saved(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from calogan.training import Trainer
+
+    def ruin(trainer: Trainer, updates: int) -> dict[str, float]:
+        losses = advance(trainer, updates)
+        for average in trainer._average:
+            average.assign(np.nan * average)
+        return losses
+
+    advance = Trainer.advance
+    monkeypatch.setattr(Trainer, "advance", ruin)
+    with pytest.raises(CaloganError, match=r"training diverged.*largest averaged weight"):
+        train(_card(data), tmp_path / "run")
+    for name, values in _arrays(Run(tmp_path / "run")).items():
+        assert np.isfinite(values).all(), name
+
+
 def test_a_torn_line_of_metrics_is_left_out(data: Path, tmp_path: Path) -> None:
     run = train(_card(data), tmp_path / "run")
     with run.metrics.open("a") as file:
