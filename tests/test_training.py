@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from samples import make_card, make_showers
 
+from calogan.base_trainer import mirror_permutations
 from calogan.conditions import network_input
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.networks import voxel_fractions
-from calogan.training import Trainer, mirror_permutations
+from calogan.training import Trainer
 
 
 def _weights(trainer: Trainer) -> list[np.ndarray]:

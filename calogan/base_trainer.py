@@ -1,0 +1,197 @@
+"""What every training of a generator has in common: data on the device, batches, weight average."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
+
+from calogan.calibration import calibrate
+from calogan.conditions import Condition, network_input
+from calogan.config import Card
+from calogan.dataset import Showers
+from calogan.errors import CaloganError
+from calogan.networks import build_generator, latent_sizes, voxel_columns
+from calogan.preprocessing import Preprocessing
+
+SAMPLE_SHOWERS = 20_000
+"""Training showers kept to calibrate the energy scale on."""
+
+
+class BaseTrainer(ABC):
+    """A generator on one training set, which stays on the device; methods of training extend it.
+
+    A subclass builds what else it needs after `super().__init__`, sets `checkpoint` by
+    `_checkpoint`, and defines one update. All that is drawn at random is a function of the card's
+    seed and the number of the update.
+    """
+
+    logged: ClassVar[tuple[str, ...]]
+    """Names of what an update returns."""
+    checkpoint: tf.train.Checkpoint
+    """All that a resumed training needs."""
+
+    def __init__(self, card: Card, showers: Showers) -> None:
+        self.card = card
+        training = card.training
+        self.conditions: list[Condition] = card.condition_list
+        inputs = network_input(self.conditions, showers.conditions)
+        incident = 1000 * showers.incident_energy.astype(np.float32)
+        self.preprocessing = Preprocessing.fit(showers, inputs, card.data.readout_threshold)
+
+        self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
+        self._sample_inputs = inputs[:SAMPLE_SHOWERS]
+
+        keras.utils.set_random_seed(training.seed)
+        self._dtype = "mixed_bfloat16" if training.mixed_precision else "float32"
+        geometry = showers.geometry
+        self.generator = build_generator(
+            card.generator,
+            geometry,
+            len(self.conditions),
+            (showers.energies / incident[:, None]).mean(axis=0),
+            dtype=self._dtype,
+        )
+        self.latent_sizes = list(latent_sizes(card.generator, geometry).values())
+        self._average = [
+            tf.Variable(w, trainable=False) for w in self.generator.trainable_variables
+        ]
+        self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+        self._energies = tf.constant(showers.energies)
+        self._incident = tf.constant(incident[:, None])
+        self._inputs = tf.constant(inputs)
+        self._columns = tf.constant(voxel_columns(geometry))
+        self._mirrors = tf.constant(mirror_permutations(card, showers))
+        self._run = tf.function(self._updates, jit_compile=training.jit)
+
+    @property
+    def update(self) -> int:
+        """Generator updates done."""
+        return int(self._update)
+
+    def advance(self, updates: int) -> dict[str, float]:
+        """Do `updates` generator updates; returns the means of the logged quantities."""
+        means = self._run(tf.constant(updates, tf.int32))
+        return dict(zip(self.logged, means.numpy().tolist(), strict=True))
+
+    def largest_weight(self) -> float:
+        """Largest magnitude among the averaged weights; not finite once a training has diverged."""
+        return float(np.max([np.abs(average.numpy()).max() for average in self._average]))
+
+    @contextmanager
+    def generating(self) -> Iterator[keras.Model]:
+        """The generator as it is to generate: averaged weights, calibrated energy scale.
+
+        After the block the generator has its own weights again, and training may go on.
+        """
+        variables = self.generator.trainable_variables
+        raw = [variable.numpy() for variable in variables]
+        try:
+            for variable, average in zip(variables, self._average, strict=True):
+                variable.assign(average)
+            threshold = self.card.data.readout_threshold
+            calibrate(
+                self.generator,
+                self.sample,
+                self._sample_inputs,
+                threshold,
+                self.card.training.seed,
+            )
+            yield self.generator
+        finally:
+            for variable, value in zip(variables, raw, strict=True):
+                variable.assign(value)
+
+    @abstractmethod
+    def _one_update(self, seed: Any) -> Any:
+        """One update of all networks, from a seed of its own; returns the logged quantities."""
+
+    def _checkpoint(self, **more: Any) -> tf.train.Checkpoint:
+        """Generator, weight average, number of updates, and `more`."""
+        return tf.train.Checkpoint(
+            generator=self.generator, average=self._average, update=self._update, **more
+        )
+
+    def _adam(self, variables: list[Any], updates: int) -> keras.optimizers.Adam:
+        """The card's optimiser for variables that are updated `updates` times in all."""
+        training = self.card.training
+        optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(training.learning_rate, updates, alpha=0.01),
+            beta_1=training.beta_1,
+            beta_2=training.beta_2,
+            epsilon=1e-8,
+        )
+        optimizer.build(variables)
+        return optimizer
+
+    def _updates(self, updates: Any) -> Any:
+        totals = tf.zeros(len(self.logged))
+        for _ in tf.range(updates):
+            seed = tf.stack([tf.constant(self.card.training.seed, tf.int64), self._update])
+            totals += self._one_update(seed)
+            self._update.assign_add(1)
+        return totals / tf.cast(updates, tf.float32)
+
+    def _batch(self, seed: Any) -> tuple[Any, Any, Any, Any]:
+        """Random real showers, their incident energies and conditions, and latents."""
+        n = self.card.training.batch_size
+        seeds = tf.random.split(seed, 3)
+        index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
+        energies = tf.gather(self._energies, index)
+        if len(self._mirrors) > 1:
+            which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._mirrors), tf.int32)
+            energies = tf.gather(energies, tf.gather(self._mirrors, which), batch_dims=1)
+        latent = tf.random.stateless_normal((n, sum(self.latent_sizes)), seeds[2])
+        return energies, tf.gather(self._incident, index), tf.gather(self._inputs, index), latent
+
+    def _generate(self, latent: Any, inputs: Any, incident: Any) -> Any:
+        parts = tf.split(latent, self.latent_sizes, axis=1)
+        outputs = self.generator([*parts, inputs], training=True)
+        return tf.gather(outputs, self._columns, axis=1) * incident
+
+    def _views(self, energies: Any, incident: Any, inputs: Any) -> list[Any]:
+        return [
+            self.preprocessing.voxels(energies, ops),
+            self.preprocessing.features(energies, incident, inputs, ops),
+        ]
+
+    def _average_weights(self) -> None:
+        """Let the moving average follow the generator's weights by one update."""
+        decay = self.card.training.ema
+        for average, variable in zip(
+            self._average, self.generator.trainable_variables, strict=True
+        ):
+            average.assign(decay * average + (1 - decay) * variable)
+
+
+def mirror_permutations(card: Card, showers: Showers) -> NDArray[np.intp]:
+    """Voxel permutations under the card's symmetries, (2^n_axes, n_voxels), identity first.
+
+    Raises CaloganError for a layer that the reflection does not map onto itself.
+    """
+    geometry = showers.geometry
+    order: Literal["C", "F"] = "C" if geometry.fastest == "last" else "F"
+    permutations = [np.arange(geometry.n_voxels)]
+    for axis in card.data.mirror:
+        flipped = []
+        for layer, voxels in zip(geometry.layers, geometry.slices, strict=True):
+            edges = layer.first_edges if axis == "x" else layer.second_edges
+            if layer.system != "cartesian" or not np.allclose(edges, -edges[::-1]):
+                raise CaloganError(
+                    f"[data] mirror has '{axis}', but layer '{layer.name}' is not symmetric under "
+                    f"{axis} -> -{axis}: only cartesian layers with symmetric edges are; "
+                    f"take '{axis}' out"
+                )
+            numbers = np.arange(voxels.start, voxels.stop).reshape(layer.shape, order=order)
+            flipped.append(np.flip(numbers, axis="xy".index(axis)).ravel(order=order))
+        permutation = np.concatenate(flipped)
+        permutations += [p[permutation] for p in permutations]
+    return np.stack(permutations)
