@@ -1,374 +1,23 @@
-"""Compare generated showers with a reference: numbers with uncertainties, a JSON file, a report.
+"""Evaluate a generator: read and generate, compare, write metrics.json and report.html.
 
-`evaluate` takes two samples in memory; `evaluate_run` and `evaluate_files` read, call it and write.
+`calogan.compare` does the comparing.
 """
 
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import hist
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-import calogan
-from calogan import metrics
-from calogan.classifier import compare_by_classifiers
+from calogan.compare import MIN_SHOWERS, Progress, compare
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
-from calogan.evaluation import (
-    Comparison,
-    ConditionBins,
-    Correlations,
-    Evaluation,
-    Histogram,
-    Pictures,
-    Profile,
-)
+from calogan.evaluation import Evaluation
 from calogan.files import atomic_path
-from calogan.metrics import Floats, Value
-from calogan.observables import layer_fractions, observables, projections, response
-
-MIN_SHOWERS = 500
-"""Fewer showers than this say too little, and the classifiers nothing."""
-N_CONDITION_BINS = 5
-N_FLOOR_SPLITS = 20
-UNITS = {"energy": "GeV", "theta": "rad", "phi": "rad"}
-"""Of the conditions whose unit is known by their name; showers in memory do not carry it."""
-
-Progress = Callable[[str], None]
-
-
-def evaluate(
-    reference: Showers,
-    generated: Showers,
-    *,
-    threshold: float,
-    seed: int,
-    classifier: Literal["quick", "full"] = "quick",
-    progress: Progress | None = None,
-) -> Evaluation:
-    """Compare two samples made at the same conditions, shower by shower.
-
-    Parameters
-    ----------
-    reference, generated : n showers each, equal geometry, equal conditions in equal order
-    threshold : readout threshold in MeV, applied to both first
-    seed : of splits, bootstrap and classifiers; the same seed gives the same numbers
-    classifier : "quick", or "full" for the CaloChallenge's network and trees on voxels
-    progress : called with a few words before each stage
-
-    Raises
-    ------
-    CaloganError : for samples that do not match, fewer than `MIN_SHOWERS`, voxels that are
-        not finite
-    """
-    check_comparable(reference, generated)
-    if classifier not in ("quick", "full"):
-        raise CaloganError(f"classifier is {classifier!r}, expected 'quick' or 'full'")
-    if not (np.isfinite(threshold) and threshold >= 0):
-        raise CaloganError(f"readout threshold is {threshold} MeV, expected 0 or more")
-    report = progress or (lambda _: None)
-    reference, generated = (s.apply_threshold(threshold) for s in (reference, generated))
-    rng = np.random.default_rng(seed)
-    matched_on = [np.log(v) if name == "energy" else v for name, v in reference.conditions.items()]
-    halves = [metrics.matched_halves(matched_on, rng) for _ in range(N_FLOOR_SPLITS)]
-
-    report("response and resolution")
-    responses = response(reference), response(generated)
-    bins = tuple(
-        condition_bins(name, values, *responses) for name, values in reference.conditions.items()
-    )
-    report("observables")
-    comparisons = _comparisons(reference, generated, threshold, halves, rng)
-    profiles = tuple(_profiles(reference, generated))
-    results = compare_by_classifiers(reference, generated, halves[0], classifier, seed, report)
-    fractions = layer_fractions(reference), layer_fractions(generated)
-    (rho, error), (rho_generated, error_generated) = (metrics.correlation(f) for f in fractions)
-    settings = {
-        "n_showers": len(reference),
-        "threshold_MeV": float(threshold),
-        "seed": int(seed),
-        "classifier": classifier,
-        "geometry": reference.geometry.name,
-        "conditions": {
-            name: [float(v.min()), float(v.max())] for name, v in reference.conditions.items()
-        },
-        "versions": _versions(),
-    }
-    return Evaluation(
-        settings=settings,
-        geometry=reference.geometry,
-        response=(metrics.mean(responses[0]), metrics.mean(responses[1])),
-        response_ratio=metrics.ratio_of_means(responses[1], responses[0]),
-        conditions=bins,
-        comparisons=tuple(comparisons),
-        profiles=profiles,
-        correlations=Correlations(rho, rho_generated, np.hypot(error, error_generated)),
-        pictures=_pictures(reference, generated),
-        classifiers=results,
-    )
-
-
-def check_comparable(reference: Showers, generated: Showers) -> None:
-    """Raise CaloganError unless both samples have equal geometry and conditions, and are sound."""
-    if reference.geometry != generated.geometry:
-        raise CaloganError(
-            f"geometries differ: reference '{reference.geometry.name}' with "
-            f"{reference.geometry.n_voxels} voxels, generated '{generated.geometry.name}' with "
-            f"{generated.geometry.n_voxels}; voxelize both with the same run card"
-        )
-    if len(reference) != len(generated):
-        raise CaloganError(
-            f"{len(generated)} generated showers for {len(reference)} reference showers, expected "
-            "one for each, in the same order"
-        )
-    if len(reference) < MIN_SHOWERS:
-        raise CaloganError(
-            f"{len(reference)} showers are too few to compare, expected {MIN_SHOWERS} or more"
-        )
-    if set(reference.conditions) != set(generated.conditions):
-        raise CaloganError(
-            f"conditions differ: reference has {sorted(reference.conditions)}, generated has "
-            f"{sorted(generated.conditions)}"
-        )
-    for name, values in reference.conditions.items():
-        other = generated.conditions[name]
-        wrong: NDArray[np.bool_] = np.logical_not(np.isclose(other, values, rtol=1e-4, atol=1e-6))
-        if wrong.any():
-            i = int(np.argmax(wrong))
-            raise CaloganError(
-                f"condition '{name}' differs for {int(wrong.sum())} of {len(wrong)} showers, first "
-                f"for shower {i}: reference {values[i]:g}, generated {other[i]:g}; both files must "
-                "hold showers of the same conditions in the same order (generate --like)"
-            )
-    for what, showers in (("reference", reference), ("generated", generated)):
-        sound = np.isfinite(showers.energies) & (showers.energies >= 0)
-        bad = np.flatnonzero(~sound.all(axis=1))
-        if len(bad):
-            raise CaloganError(
-                f"{len(bad)} of {len(showers)} {what} showers have voxel energies that are "
-                f"negative or not finite, first shower {bad[0]}"
-            )
-
-
-def condition_bins(
-    name: str,
-    values: ArrayLike,
-    reference: Floats,
-    generated: Floats,
-) -> ConditionBins:
-    """Response and resolution in five bins of a condition over its range.
-
-    Parameters
-    ----------
-    values : the condition, (n,); bins are even in its logarithm for the energy
-    reference, generated : visible / incident energy of both samples, (n,)
-    """
-    values = np.asarray(values, np.float64)
-    low, high = values.min(), values.max()
-    scale: Literal["log", "linear"] = "log" if name == "energy" else "linear"
-    if low == high:
-        pad = 0.01 * max(abs(low), 1e-3)
-        edges = np.array([low - pad, high + pad])
-    elif scale == "log":
-        edges = np.geomspace(low, high, N_CONDITION_BINS + 1)
-    else:
-        edges = np.linspace(low, high, N_CONDITION_BINS + 1)
-    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    r, g = ([x[index == i] for i in range(len(edges) - 1)] for x in (reference, generated))
-    resolutions = tuple(map(metrics.resolution, r)), tuple(map(metrics.resolution, g))
-    return ConditionBins(
-        name=name,
-        unit=UNITS.get(name, ""),
-        scale=scale,
-        edges=edges,
-        counts=np.bincount(index, minlength=len(edges) - 1),
-        response=(tuple(map(metrics.mean, r)), tuple(map(metrics.mean, g))),
-        response_ratio=tuple(map(metrics.ratio_of_means, g, r)),
-        resolution=resolutions,
-        resolution_ratio=tuple(map(metrics.ratio, resolutions[1], resolutions[0])),
-    )
-
-
-def _comparisons(
-    reference: Showers,
-    generated: Showers,
-    threshold: float,
-    halves: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    rng: np.random.Generator,
-) -> list[Comparison]:
-    found = []
-    for real, fake in zip(observables(reference), observables(generated), strict=True):
-        log = real.group == "layer_energy" and metrics.is_long_tailed(real.values)
-        edges = metrics.reference_edges(real.values, spacing=real.spacing, log=log)
-        counts = [metrics.shower_counts(o.values, edges) for o in (real, fake)]
-        both = np.isfinite(real.values) & np.isfinite(fake.values)
-        found.append(
-            Comparison(
-                name=real.name,
-                group=real.group,
-                label=real.label,
-                layer=real.layer,
-                log=log,
-                reference=_histogram(edges, counts[0], real.label),
-                generated=_histogram(edges, counts[1], real.label),
-                undefined=(float(counts[0][:, -1].mean()), float(counts[1][:, -1].mean())),
-                means=(
-                    metrics.mean(real.values[np.isfinite(real.values)]),
-                    metrics.mean(fake.values[np.isfinite(fake.values)]),
-                ),
-                difference=metrics.difference_of_means(fake.values[both], real.values[both]),
-                separation=metrics.separation(counts[0], counts[1], rng),
-                floor=metrics.separation_floor(counts[0], halves),
-            )
-        )
-    found.append(_spectrum(reference, generated, threshold, halves, rng))
-    return found
-
-
-def _spectrum(
-    reference: Showers,
-    generated: Showers,
-    threshold: float,
-    halves: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    rng: np.random.Generator,
-) -> Comparison:
-    """Energy of single cells over threshold, entries per shower in logarithmic bins."""
-    positive = reference.energies[reference.energies > 0]
-    low = threshold if threshold > 0 else float(positive.min(initial=1.0))
-    high = max(float(positive.max(initial=0.0)), 2 * low)
-    edges = np.geomspace(low, high * 1.001, 41)
-    counts = [metrics.entry_counts(s.energies, edges) for s in (reference, generated)]
-    label = "cell energy [MeV]"
-    # The mean of a shower's mean cell energy would weigh small showers; this is energy per cell.
-    means = [
-        metrics.ratio(
-            metrics.mean(s.energies.sum(axis=1)), metrics.mean((s.energies > 0).sum(axis=1))
-        )
-        for s in (reference, generated)
-    ]
-    return Comparison(
-        name="cell_energy",
-        group="cell_energy",
-        label=label,
-        layer=None,
-        log=True,
-        reference=_histogram(edges, counts[0], label),
-        generated=_histogram(edges, counts[1], label),
-        undefined=(0.0, 0.0),
-        means=(means[0], means[1]),
-        difference=Value(
-            means[1].value - means[0].value,
-            float(np.hypot(means[0].uncertainty, means[1].uncertainty)),
-        ),
-        separation=metrics.separation(counts[0], counts[1], rng),
-        floor=metrics.separation_floor(counts[0], halves),
-    )
-
-
-def _histogram(edges: Floats, counts: NDArray[np.float32], label: str) -> Histogram:
-    """Mean entries per shower; the variance is over showers, whose entries are correlated."""
-    n = len(counts)
-    filled: Histogram = hist.Hist(
-        hist.axis.Variable(edges, name="x", label=label), hist.storage.Weight()
-    )
-    inside = counts[:, :-1].astype(np.float64)
-    view: Any = filled.view(flow=True)
-    view.value = inside.mean(axis=0)
-    # Second moment, not variance, as for Poisson counts: the number of showers is not given.
-    view.variance = (inside**2).mean(axis=0) / n
-    return filled
-
-
-def _profiles(reference: Showers, generated: Showers) -> Iterable[Profile]:
-    geometry = reference.geometry
-    fractions = layer_fractions(reference), layer_fractions(generated)
-    if geometry.n_layers > 1:
-        yield _profile(
-            "longitudinal",
-            "layer",
-            None,
-            np.arange(-0.5, geometry.n_layers),
-            tuple(layer.name for layer in geometry.layers),
-            *fractions,
-        )
-    scaled = [s.energies / (1000 * s.incident_energy[:, None]) for s in (reference, generated)]
-    for p in projections(geometry):
-        part = geometry.slices[p.layer]
-        name = geometry.layers[p.layer].name
-        yield _profile(
-            f"{p.axis}[{name}]",
-            f"{name}: {p.axis} [{p.unit}]",
-            p.layer,
-            p.edges,
-            None,
-            *(s[:, part] @ p.matrix for s in scaled),
-        )
-
-
-def _profile(
-    name: str,
-    label: str,
-    layer: int | None,
-    edges: Floats,
-    ticks: tuple[str, ...] | None,
-    reference: NDArray[Any],
-    generated: NDArray[Any],
-) -> Profile:
-    columns = [
-        [metrics.mean(x) for x in reference.T],
-        [metrics.mean(x) for x in generated.T],
-        [metrics.ratio_of_means(g, r) for g, r in zip(generated.T, reference.T, strict=True)],
-    ]
-    parts = [
-        (np.array([v.value for v in c]), np.array([v.uncertainty for v in c])) for c in columns
-    ]
-    return Profile(name, label, layer, edges, ticks, parts[0], parts[1], parts[2])
-
-
-def _pictures(reference: Showers, generated: Showers) -> Pictures:
-    averages = [
-        (
-            s.energies.mean(axis=0, dtype=np.float64),
-            s.energies.std(axis=0, dtype=np.float64) / np.sqrt(len(s)),
-        )
-        for s in (reference, generated)
-    ]
-    order = np.argsort(reference.incident_energy, kind="stable")
-    chosen = [int(order[int(q * (len(order) - 1))]) for q in (0.1, 0.5, 0.9)]
-    events = tuple(
-        (
-            ", ".join(
-                f"{name} {float(v[i]):.3g} {UNITS.get(name, '')}".rstrip()
-                for name, v in reference.conditions.items()
-            ),
-            reference.energies[i],
-            generated.energies[i],
-        )
-        for i in chosen
-    )
-    return Pictures(averages[0], averages[1], events)
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"calogan": calogan.__version__, "python": platform.python_version()}
-    for package in ("numpy", "scikit-learn", "keras", "tensorflow"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-# ------------------------------------------------------------------------------------ files
 
 
 def evaluate_run(
@@ -435,7 +84,7 @@ def evaluate_run(
     asked = {name: v for name, v in showers.conditions.items() if name in known}
     made = generator.sample(asked, seed=seed)
     generated = Showers(made.energies, showers.conditions, made.geometry)
-    result = evaluate(
+    result = compare(
         showers,
         generated,
         threshold=generator.readout_threshold,
@@ -530,7 +179,7 @@ def evaluate_files(
     note = check_independent(
         made.provenance.get("inputs_sha256", []), showers.provenance, reference
     )
-    result = evaluate(
+    result = compare(
         showers,
         made,
         threshold=threshold,

@@ -9,8 +9,8 @@ import numpy as np
 from samples import make_showers
 
 from calogan.classifier import ClassifierResult
+from calogan.compare import compare
 from calogan.dataset import Showers
-from calogan.evaluate import evaluate
 from calogan.evaluation import Evaluation
 from calogan.geometry import Geometry
 from calogan.metrics import Value, matched_halves
@@ -41,7 +41,7 @@ def make_flat(geometry: Geometry, n: int = 500, seed: int = 0) -> Showers:
 @cache
 def quick() -> Evaluation:
     """The whole evaluation of equal samples, with its classifiers."""
-    return evaluate(*make_pair(700), threshold=0.1, seed=3)
+    return compare(*make_pair(700), threshold=0.1, seed=3)
 
 
 def without_classifiers(reference: Showers, generated: Showers) -> Evaluation:
@@ -50,8 +50,8 @@ def without_classifiers(reference: Showers, generated: Showers) -> Evaluation:
     made_up = ClassifierResult(
         "trees_features", "boosted trees", Value(0.7, 0.01), (Value(0.7, 0.01),), (line, line**0.5)
     )
-    with patch("calogan.evaluate.compare_by_classifiers", lambda *_: (made_up,)):
-        return evaluate(reference, generated, threshold=0.1, seed=1)
+    with patch("calogan.compare.compare_by_classifiers", lambda *_: (made_up,)):
+        return compare(reference, generated, threshold=0.1, seed=1)
 
 
 def rings(n_layers: int) -> Geometry:
