@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -247,8 +248,9 @@ def train(
 ) -> None:
     """Train the generator and critic of a run card; Ctrl-C stops at a checkpoint.
 
-    The run directory then holds the resolved card, the weights of generator and critic, a
-    checkpoint, metrics.jsonl, and TensorBoard's events.
+    Every so many updates ([selection] every) the generator is scored on showers set apart, and the
+    best one is kept. The run directory then holds the resolved card, the weights of generator and
+    critic, a checkpoint, metrics.jsonl, curves in training.png, and TensorBoard's events.
 
     Examples:
 
@@ -277,20 +279,27 @@ def train(
         disable=not err.is_terminal,
     )
     task = bar.add_task("", total=resolved.training.updates, state="compiling")
-    printed: dict[str, float] = {}
+    printed: list[float] = []
 
     def report(progress: Progress) -> None:
         state = (
             f"{progress.rate:.1f}/s  critic {progress.losses['critic_loss']:.3f}  "
             f"generator {progress.losses['generator_loss']:.3f}"
         )
-        if progress.validation:
-            state += f"  response x{progress.validation['validation_response_ratio']:.4f}"
+        if progress.scored:
+            state += f"  {_scores_in_words(progress.scored)}, best at {progress.best['update']:,}"
         bar.update(task, completed=progress.update, state=state)
-        if not err.is_terminal and progress.validation not in ({}, printed):  # a batch job's log
-            printed.update(progress.validation)
+        if not progress.scored or progress.scored["update"] in printed:
+            return
+        printed.append(progress.scored["update"])
+        if not err.is_terminal:  # a batch job's log
             done = f"{progress.update} of {progress.updates} updates"
             err.print(f"{done}  {state}", markup=False, highlight=False, soft_wrap=True)
+        if "warning" in progress.scored:
+            words = f"update {progress.update}: {progress.scored['warning']}"
+            bar.console.print(
+                f"[bold yellow]warning:[/bold yellow] {escape(words)}", soft_wrap=True
+            )
 
     _import_tensorflow_quietly()
     try:
@@ -307,16 +316,35 @@ def train(
             soft_wrap=True,
         )
         raise typer.Exit(130) from None
-    last = run.history()[-1]
+    record = run.training()
     out.print(
-        f"trained {last['update']:.0f} updates into {run.path}; on validation showers, generated "
-        f"over real: response {last['validation_response_ratio']:.4f}, "
-        f"resolution {last['validation_resolution_ratio']:.3f}, "
-        f"cells over threshold {last['validation_occupancy_ratio']:.3f}",
+        f"trained {record['updates']} updates into {run.path}; kept the generator of update "
+        f"{record['best']['update']}, on validation showers: {_scores_in_words(record['best'])}; "
+        f"curves: {run.curves}"
+        if record.get("best")
+        else f"trained {record['updates']} updates into {run.path}",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _scores_in_words(line: Mapping[str, Any]) -> str:
+    """Those of a line of metrics.jsonl; what too few showers could not tell is left out."""
+    names = {
+        "score": ("validation_score", ".2f"),
+        "AUC": ("validation_auc", ".3f"),
+        "response x": ("validation_response_ratio", ".4f"),
+        "resolution x": ("validation_resolution_ratio", ".3f"),
+        "recall": ("validation_recall", ".2f"),
+        "diversity x": ("validation_diversity", ".2f"),
+    }
+    parts = [
+        f"{words}{'' if words.endswith(' x') else ' '}{line[name]:{form}}"
+        for words, (name, form) in names.items()
+        if name in line
+    ]
+    return ", ".join(parts)
 
 
 @app.command()

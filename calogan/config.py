@@ -207,8 +207,17 @@ class Training(_Section):
     seed: int = Field(1, ge=0, lt=2**31)
 
 
+class SelectionCard(_Section):
+    """Scores on validation showers during training; the best generator is the one that is kept."""
+
+    every: int = Field(1000, ge=1)
+    """Updates from one score to the next; the last update is scored too."""
+    showers: int = Field(2000, ge=10)
+    """Validation showers to score on, at most."""
+
+
 class Card(_Section):
-    """A whole run: input, geometry, conditions, data, networks, training."""
+    """A whole run: input, geometry, conditions, data, networks, training, selection."""
 
     name: str = "calogan"
     input: Input = Input()
@@ -221,6 +230,7 @@ class Card(_Section):
     generator: GeneratorCard = GeneratorCard()
     critic: CriticCard = CriticCard()
     training: Training = Training()
+    selection: SelectionCard = SelectionCard()
 
     @model_validator(mode="after")
     def _energy_first(self) -> Card:

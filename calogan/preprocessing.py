@@ -75,12 +75,7 @@ class Preprocessing:
         )
         raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
         basis = condition_basis(conditions, np).astype(np.float64)
-        mean = np.linalg.lstsq(basis, raw, rcond=None)[0]
-        residual = raw - basis @ mean
-        size = np.maximum(np.abs(residual), 1e-4 * np.abs(residual).max(axis=0) + 1e-6)
-        log_spread = np.linalg.lstsq(basis, np.log(size), rcond=None)[0]
-        unit = (residual / np.exp(basis @ log_spread)).std(axis=0)
-        log_spread[0] += np.log(np.maximum(unit, 1e-6))
+        mean, log_spread = spread_by_condition(raw, basis)
         return Preprocessing(
             blank.geometry,
             blank.energy_floor,
@@ -144,3 +139,26 @@ def condition_basis(conditions: Any, xp: ModuleType) -> Any:
     products = [a * b for i, a in enumerate(columns) for b in columns[i:]]
     cubes = [c * c * c for c in columns]
     return xp.concatenate([xp.ones_like(columns[0]), *columns, *products, *cubes], axis=1)
+
+
+def spread_by_condition(
+    values: NDArray[Any], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, and logarithm of the standard deviation, of values as polynomials of the conditions.
+
+    Parameters
+    ----------
+    values : (n, k)
+    basis : `condition_basis` at each entry's conditions, (n, n_basis)
+
+    Returns
+    -------
+    Coefficients of both, (n_basis, k).
+    """
+    mean = np.linalg.lstsq(basis, values, rcond=None)[0]
+    residual = values - basis @ mean
+    size = np.maximum(np.abs(residual), 1e-4 * np.abs(residual).max(axis=0) + 1e-6)
+    log_spread = np.linalg.lstsq(basis, np.log(size), rcond=None)[0]
+    unit = (residual / np.exp(basis @ log_spread)).std(axis=0)
+    log_spread[0] += np.log(np.maximum(unit, 1e-6))
+    return mean, log_spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,16 @@ from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.files import atomic_path, read_text
 from calogan.io import store
+from calogan.selection import Yardstick, best, collapse
 
 if TYPE_CHECKING:
     import keras
 
     from calogan.training import Trainer
+
+
+SECTIONS = ("geometry", "conditions", "data", "generator", "critic", "training", "selection")
+"""Of the card: those that decide what a run learns and keeps."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,15 @@ class Run:
 
     @property
     def generator_weights(self) -> Path:
-        """The averaged weights: those that generate."""
+        """The weights that generate, averaged and calibrated: of the best update scored so far.
+
+        Before the first score, those of the last checkpoint.
+        """
         return self.path / "generator.weights.h5"
 
     @property
     def critic_weights(self) -> Path:
+        """Of the last checkpoint."""
         return self.path / "critic.weights.h5"
 
     @property
@@ -65,7 +74,7 @@ class Run:
 
     @property
     def training_file(self) -> Path:
-        """What the networks were built from: mean shower, data set, versions."""
+        """Data set and versions, updates done, the best one with its scores, warnings."""
         return self.path / "training.json"
 
     def card(self) -> Card:
@@ -82,14 +91,23 @@ class Run:
             ) from error
 
     def training(self) -> dict[str, Any]:
-        """What the networks were built from, and the update of the saved weights."""
+        """As JSON in `training_file`.
+
+        "updates": of the last checkpoint; "best": the line of `metrics` whose generator is kept,
+        None before the first score; "warnings": update and words of each.
+        """
         try:
             found: dict[str, Any] = json.loads(read_text(self.training_file, "training record"))
         except json.JSONDecodeError as error:
             raise CaloganError(f"{self.training_file} is damaged: {error}") from error
         return found
 
-    def history(self) -> list[dict[str, float]]:
+    @property
+    def curves(self) -> Path:
+        """Plot of the losses and scores, drawn when training ends or stops."""
+        return self.path / "training.png"
+
+    def history(self) -> list[dict[str, Any]]:
         """The lines of `metrics`, oldest first; one that a crash cut short is left out."""
         lines = read_text(self.metrics, "metrics").splitlines() if self.metrics.is_file() else []
         found = []
@@ -143,8 +161,10 @@ class Progress:
     rate: float
     """Updates per second, compiling left out."""
     losses: dict[str, float]
-    validation: dict[str, float]
-    """Latest scores on showers never trained on; empty before the first checkpoint."""
+    scored: Mapping[str, Any]
+    """Line of `Run.metrics` of the latest scores on showers never trained on; empty before."""
+    best: Mapping[str, Any]
+    """That of the generator that is kept; empty before the first score."""
 
 
 def train(
@@ -187,39 +207,58 @@ def train(
     from calogan.training import Trainer
 
     trainer = Trainer(card, kept)
-    del kept
+    yardstick = Yardstick.fit(
+        trainer.sample,
+        validation.select(slice(card.selection.showers)),
+        trainer.conditions,
+        card.data.readout_threshold,
+        card.training.seed,
+    )
+    del kept, validation
     manager = tf.train.CheckpointManager(trainer.checkpoint, str(run.checkpoints), max_to_keep=2)
     if resume:
         _restore(trainer, manager, run)
     else:
         _begin(run, card, seen, n_showers, provenance)
-        _save(trainer, manager, run, validation)
+        _save(trainer, manager, run, [])
+    lines = run.history()
+    scored: Mapping[str, Any] = next((x for x in reversed(lines) if "validation_score" in x), {})
     writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-    scores: dict[str, float] = {}
     started = saved = time.monotonic()
     counted_from = None
     with _interruptible() as interrupted, writer.as_default():
         while trainer.update < card.training.updates:
-            step = min(card.training.updates_per_call, card.training.updates - trainer.update)
+            before = trainer.update
+            step = min(card.training.updates_per_call, card.training.updates - before)
             losses = trainer.advance(step)
             _check_finite(losses, trainer, run)
             done = trainer.update >= card.training.updates
             if counted_from is None:  # the first call compiles, which would spoil the rate
                 started, counted_from = time.monotonic(), trainer.update
             rate = (trainer.update - counted_from) / max(time.monotonic() - started, 1e-9)
-            line: dict[str, float] = {"update": trainer.update, **losses}
-            stopping = interrupted()
-            due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
-            if due or done or stopping:
-                scores = _save(trainer, manager, run, validation)
-                saved = time.monotonic()
-                line |= scores
+            line: dict[str, Any] = {"update": trainer.update, **losses}
+            # By the update's number, not by the clock, so that a resumed run keeps the same one.
+            every = card.selection.every
+            scoring = done or trainer.update // every > before // every
+            if scoring:
+                line |= _score(trainer, yardstick, run, lines)
                 line["updates_per_second"] = round(rate, 3)
+                scored = line
+            lines.append(line)
             with run.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, allow_nan=False) + "\n")
+            stopping = interrupted()
+            due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
+            if scoring or due or stopping:
+                _save(trainer, manager, run, lines)
+                saved = time.monotonic()
             for name, value in line.items():
-                tf.summary.scalar(name, value, step=trainer.update)
-            report(Progress(trainer.update, card.training.updates, rate, losses, scores))
+                if not isinstance(value, str):
+                    tf.summary.scalar(name, value, step=trainer.update)
+            kept_line = best(lines) or {}
+            report(Progress(trainer.update, card.training.updates, rate, losses, scored, kept_line))
+            if done or stopping:
+                _draw_curves(run, lines)
             if stopping and not done:
                 raise KeyboardInterrupt
     return run
@@ -308,7 +347,7 @@ def _check_same_card(run: Run, card: Card) -> None:
         del fields["training"]["checkpoint_minutes"]  # does not change what is learned
     changed = [
         f"{section}: {old[section]!r} -> {new[section]!r}"
-        for section in ("geometry", "conditions", "data", "generator", "critic", "training")
+        for section in SECTIONS
         if old[section] != new[section]
     ]
     if changed:
@@ -326,21 +365,32 @@ def _restore(trainer: Trainer, manager: Any, run: Run) -> None:
     lines = [line for line in run.history() if line["update"] <= trainer.update]
     with atomic_path(run.metrics) as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    _record(run, trainer.update, lines)
 
 
-def _save(trainer: Trainer, manager: Any, run: Run, validation: Showers) -> dict[str, float]:
-    """Write checkpoint and weights; returns the scores of the generator on unseen showers."""
+def _save(trainer: Trainer, manager: Any, run: Run, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write the checkpoint and the record; the generator too, as long as none was scored."""
     _check_finite({"largest averaged weight": trainer.largest_weight()}, trainer, run)
-    with trainer.generating() as generator:
-        scores = _validate(trainer, validation)
-        _check_finite(scores, trainer, run)
-        with atomic_path(run.generator_weights) as temporary:
-            generator.save_weights(temporary, overwrite=True)
+    if best(lines) is None:
+        with trainer.generating() as generator:
+            _save_generator(generator, run)
     with atomic_path(run.critic_weights) as temporary:
         trainer.critic.save_weights(temporary, overwrite=True)
     manager.save(checkpoint_number=trainer.update)
-    _write_json(run.training_file, {**run.training(), "updates": trainer.update})
-    return scores
+    _record(run, trainer.update, lines)
+
+
+def _save_generator(generator: keras.Model, run: Run) -> None:
+    with atomic_path(run.generator_weights) as temporary:
+        generator.save_weights(temporary, overwrite=True)
+
+
+def _record(run: Run, update: int, lines: Sequence[Mapping[str, Any]]) -> None:
+    warnings = [
+        {"update": line["update"], "words": line["warning"]} for line in lines if "warning" in line
+    ]
+    found = {"updates": update, "best": best(lines), "warnings": warnings}
+    _write_json(run.training_file, {**run.training(), **found})
 
 
 def _saved_update(run: Run) -> int:
@@ -348,33 +398,52 @@ def _saved_update(run: Run) -> int:
     return max(saved, default=0)
 
 
-def _validate(trainer: Trainer, showers: Showers) -> dict[str, float]:
-    """Response, resolution and occupancy of the generator against unseen showers."""
+def _score(
+    trainer: Trainer, yardstick: Yardstick, run: Run, lines: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Score the generator, and keep its weights if it is the best; returns the scores."""
+    started = time.monotonic()
+    _check_finite({"largest averaged weight": trainer.largest_weight()}, trainer, run)
+    with trainer.generating() as generator:
+        first, second = (_generate(trainer, generator, yardstick.showers, k) for k in range(2))
+        drawn = {"mean generated energy": float(first.energies.mean() + second.energies.mean())}
+        _check_finite(drawn, trainer, run)
+        scores = yardstick.score(first, second)
+        found: dict[str, Any] = scores.to_dict()
+        alarm = collapse(scores, lines)
+        if alarm:
+            found["warning"] = alarm
+        # Should the program end between this and the checkpoint, the resumed run comes here again.
+        if best([*lines, found]) is found:
+            _save_generator(generator, run)
+    return {**found, "scoring_seconds": round(time.monotonic() - started, 3)}
+
+
+def _draw_curves(run: Run, lines: Sequence[Mapping[str, Any]]) -> None:
+    from calogan import plots
+
+    kept = best(lines)
+    with plots.drawing(), atomic_path(run.curves) as temporary:
+        figure = plots.training_curves(lines, None if kept is None else kept["update"])
+        figure.savefig(temporary, format="png", dpi=120)
+
+
+def _generate(trainer: Trainer, generator: keras.Model, showers: Showers, sample: int) -> Showers:
+    """Showers at the conditions of others; the same latents whenever `sample` is the same."""
     from calogan.networks import voxel_fractions
 
     inputs = network_input(trainer.conditions, showers.conditions)
     incident = 1000 * showers.incident_energy
-    rng = np.random.default_rng(trainer.card.training.seed)
+    rng = np.random.default_rng([trainer.card.training.seed, sample])
     latent = rng.standard_normal((len(showers), sum(trainer.latent_sizes)), np.float32)
     pieces = 1 + len(showers) // 1000
     energies = [
-        voxel_fractions(trainer.generator, showers.geometry, z, c) * e[:, None]
+        voxel_fractions(generator, showers.geometry, z, c) * e[:, None]
         for z, c, e in zip(
             *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
         )
     ]
-    made = Showers(np.concatenate(energies), showers.conditions, showers.geometry)
-    threshold = trainer.card.data.readout_threshold
-    real, fake = (s.apply_threshold(threshold).energies for s in (showers, made))
-    real_response, fake_response = (e.sum(axis=1) / incident for e in (real, fake))
-    return {
-        "validation_response_ratio": float(fake_response.mean() / real_response.mean()),
-        "validation_resolution_ratio": float(
-            (fake_response.std() / fake_response.mean())
-            / (real_response.std() / real_response.mean())
-        ),
-        "validation_occupancy_ratio": float((fake > 0).mean() / (real > 0).mean()),
-    }
+    return Showers(np.concatenate(energies), showers.conditions, showers.geometry)
 
 
 @contextmanager

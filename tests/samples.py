@@ -43,12 +43,17 @@ def make_card(**sections: dict[str, object]) -> Card:
     return Card.model_validate({"name": "small", **fields})
 
 
-def make_showers(n: int, seed: int = 0) -> Showers:
-    """Showers of the small calorimeter that widen with depth and lean with the angle."""
+def make_showers(n: int, seed: int = 0, like: Showers | None = None) -> Showers:
+    """Showers of the small calorimeter that widen with depth and lean with the angle.
+
+    `like` gives the conditions of its n showers; else they are drawn.
+    """
     rng = np.random.default_rng(seed)
     geometry = make_card().build_geometry()
     energy = np.exp(rng.uniform(0, np.log(50), n))
     theta = rng.uniform(0, 0.35, n)
+    if like is not None:
+        energy, theta = (like.conditions[name].astype(float) for name in ("energy", "theta"))
     x, y, z = geometry.centres.T
     depth = rng.normal(60, 10, (n, 1))
     distance = np.hypot(x, y - np.tan(theta)[:, None] * z)

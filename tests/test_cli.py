@@ -79,7 +79,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.save(make_showers(1200, seed=9), folder / "test.h5", units)
     found = calogan("train", "card.toml", "--out", "run", cwd=folder)
     assert found.returncode == 0, found.stderr
-    assert re.search(r"trained 40 updates into run;.*response \d\.\d+", found.stdout)
+    assert re.search(r"40 updates into run; kept .* update 40,.*response x\d\.\d+", found.stdout)
     found = calogan("export", "run", "-o", "model.json", cwd=folder)
     assert found.returncode == 0, found.stderr
     assert "20 latents, energy 1..50 GeV, theta 0..0.35 rad" in found.stdout

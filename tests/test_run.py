@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from samples import make_card, make_showers
@@ -14,7 +17,9 @@ from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.io import store
+from calogan.metrics import Value
 from calogan.run import Progress, Run, train
+from calogan.selection import Scores, Yardstick
 
 
 @pytest.fixture(scope="module")
@@ -24,37 +29,42 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _card(data: Path, **training: object) -> Card:
-    return make_card(data={"train": str(data)}, training=training)
+def _card(data: Path, every: int = 1000, **training: object) -> Card:
+    return make_card(data={"train": str(data)}, training=training, selection={"every": every})
+
+
+def _weights(path: Path) -> dict[str, np.ndarray]:
+    found = {}
+
+    def add(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    return found
 
 
 def _arrays(run: Run) -> dict[str, np.ndarray]:
-    import h5py
-
-    found = {}
-    for file in (run.generator_weights, run.critic_weights):
-        with h5py.File(file) as opened:
-            opened.visititems(
-                lambda name, item, file=file: (
-                    found.update({f"{file.name}/{name}": item[()]})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-    return found
+    return {
+        f"{file.name}/{name}": values
+        for file in (run.generator_weights, run.critic_weights)
+        for name, values in _weights(file).items()
+    }
 
 
 def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    run = train(_card(data), tmp_path / "run", report=seen.append)
+    run = train(_card(data, every=7), tmp_path / "run", report=seen.append)
     assert [p.update for p in seen] == [4, 8, 12]
-    assert seen[-1].validation.keys() == {
-        "validation_response_ratio",
-        "validation_resolution_ratio",
-        "validation_occupancy_ratio",
-    }
+    assert [p.scored.get("update") for p in seen] == [None, 8, 12]
+    scores = {"score", "auc", "response_ratio", "resolution_ratio", "recall", "diversity"}
+    assert {f"validation_{name}" for name in scores} <= seen[-1].scored.keys()
+    kept = run.training()["best"]
+    assert kept == seen[-1].best == min(run.history()[1:], key=lambda x: x["validation_score"])
+    assert run.curves.read_bytes()[:4] == b"\x89PNG"
     assert [line["update"] for line in run.history()] == [4, 8, 12]
-    assert run.card() == _card(data)
+    assert run.card() == _card(data, every=7)
     assert len(np.load(run.seen_events)) == 600
     assert run.training()["showers"] == 600
     assert run.training()["updates"] == 12
@@ -66,7 +76,7 @@ def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
 def test_resuming_passes_through_the_same_states(
     data: Path, tmp_path: Path, setting: dict[str, object]
 ) -> None:
-    card = _card(data, **setting)
+    card = _card(data, every=4, **setting)
     whole = train(card, tmp_path / "whole")
 
     def interrupt(progress: Progress) -> None:
@@ -80,10 +90,62 @@ def test_resuming_passes_through_the_same_states(
     assert halves.training()["updates"] == 8
     train(card, halves.path, resume=True)
     assert [line["update"] for line in halves.history()] == [4, 8, 12]
+    records = [{**run.training()["best"]} for run in (whole, halves)]
+    for record in records:
+        del record["updates_per_second"], record["scoring_seconds"]
+    assert records[0] == records[1]
     one, two = _arrays(whole), _arrays(halves)
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_the_best_generator_is_kept_and_collapse_is_named(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is the best but collapsed; the third is worse than the first."""
+    given = iter([(0.6, 1.0), (0.5, 0.3), (0.7, 1.0)])
+
+    def score(yardstick: Yardstick, first: Showers, second: Showers) -> Scores:
+        assert (first.energies != second.energies).any()
+        auc, diversity = next(given)
+        found = real_score(yardstick, first, second)
+        return replace(
+            found, classifier=Value(auc, 0), diversity=Value(diversity, 0), feature_recall=1
+        )
+
+    def keep(progress: Progress) -> None:
+        if progress.update == 4:
+            shutil.copy(run.generator_weights, tmp_path / "first.h5")
+
+    real_score = Yardstick.score
+    monkeypatch.setattr(Yardstick, "score", score)
+    monkeypatch.setattr("calogan.selection.LEAST_FEATURE_DIVERSITY", 0.0)
+    run = Run(tmp_path / "run")
+    train(_card(data, every=4), run.path, report=keep)
+    record = run.training()
+    assert (record["updates"], record["best"]["update"]) == (12, 4)
+    (warning,) = record["warnings"]
+    assert warning["update"] == 8 and warning["words"].startswith("mode collapse: ")
+    assert ["warning" in line for line in run.history()] == [False, True, False]
+    kept, first = (_weights(file) for file in (run.generator_weights, tmp_path / "first.h5"))
+    for name in first:
+        np.testing.assert_array_equal(kept[name], first[name])
+
+
+def test_validation_showers_are_never_trained_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(training: Showers, validation: Showers, *_: object) -> Yardstick:
+        parts = [s.fingerprints() for s in (training, validation)]
+        assert [len(p) for p in parts] == [540, 60]
+        seen = store.load(data).fingerprints()
+        np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.sort(seen))
+        raise CaloganError("seen")
+
+    monkeypatch.setattr(Yardstick, "fit", fit)
+    with pytest.raises(CaloganError, match="seen"):
+        train(_card(data), tmp_path / "run")
 
 
 def test_lines_after_the_checkpoint_are_dropped_on_resume(data: Path, tmp_path: Path) -> None:
