@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ class BaseTrainer(ABC):
     seed and the number of the update.
     """
 
-    logged: ClassVar[tuple[str, ...]]
+    logged: tuple[str, ...]
     """Names of what an update returns."""
     checkpoint: tf.train.Checkpoint
     """All that a resumed training needs."""

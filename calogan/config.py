@@ -176,22 +176,51 @@ class CriticCard(_Section):
     activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "leaky_relu"
 
 
+LABELLED_LOSSES = ("minimax", "non_saturating", "least_squares")
+"""Losses whose critic learns to give labels."""
+
+
 class Training(_Section):
     """The training loop."""
 
     updates: int = Field(20_000, ge=1)
     """Generator updates."""
     batch_size: int = Field(256, ge=2)
+    loss: Literal[
+        "relativistic", "minimax", "non_saturating", "least_squares", "hinge", "wasserstein"
+    ] = "relativistic"
+    """The adversarial loss; their formulas and papers are in `calogan.losses`. All keys below go
+    with every loss, unless they name theirs; the defaults are those of "relativistic". Usual for
+    "wasserstein": gradient_penalty = 10, critic_steps = 5, r1 = r2 = 0, learning_rate = 1e-4,
+    beta_2 = 0.9 (arXiv:1704.00028), for showers beta_1 = 0.5 too; for "hinge":
+    spectral_normalization = true, learning_rate = 2e-4, beta_2 = 0.9 (arXiv:1802.05957)."""
     critic_steps: int = Field(1, ge=1)
     """Critic updates for each generator update."""
     learning_rate: float = Field(5e-4, gt=0)
     """Adam's, cosine-decayed to a hundredth."""
     beta_1: float = Field(0.0, ge=0, lt=1)
+    """Adam's memory of gradients; adversarial training bears little."""
     beta_2: float = Field(0.95, ge=0, lt=1)
+    """Adam's memory of squared gradients."""
     r1: float = Field(1.0, ge=0)
-    """Gradient penalty on real showers."""
+    """Gradient penalty on real showers, towards a flat critic (arXiv:1801.04406); 0: none."""
     r2: float = Field(1.0, ge=0)
-    """Gradient penalty on generated showers."""
+    """Gradient penalty on generated showers; 0: none."""
+    gradient_penalty: float = Field(0.0, ge=0)
+    """Loss "wasserstein": gradient penalty between real and generated showers, towards slope 1
+    (arXiv:1704.00028); 0: none, and then r1 and r2 or spectral_normalization must hold the
+    critic."""
+    spectral_normalization: bool = False
+    """Divide each kernel of the critic by its largest singular value (arXiv:1802.05957). The
+    critic's saved weights are those before the division."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Losses "minimax", "non_saturating", "least_squares": the critic's label of real showers is
+    less than 1 by this (one-sided, arXiv:1606.03498); usual: 0.1."""
+    label_flipping: float = Field(0.0, ge=0, lt=0.5)
+    """The same losses: probability that a shower shown to the critic has the other's label."""
+    instance_noise: float = Field(0.0, ge=0)
+    """Standard deviation of the noise on all that the critic sees of a shower, in units of the
+    spread of each number, at the first update; it falls linearly to zero (arXiv:1610.04490)."""
     moments: float = Field(3.0, ge=0)
     """Weight of the loss that matches mean and spread of the response and of the layer energies at
     all conditions."""
@@ -205,6 +234,28 @@ class Training(_Section):
     jit: bool = True
     """Compile the step with XLA."""
     seed: int = Field(1, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Training:
+        for key in ("label_smoothing", "label_flipping"):
+            value = getattr(self, key)
+            if value > 0 and self.loss not in LABELLED_LOSSES:
+                raise ValueError(
+                    f"{key} is {value:g}, but loss '{self.loss}' has no labels; "
+                    f"leave {key} out, or take one of the losses {', '.join(LABELLED_LOSSES)}"
+                )
+        if self.gradient_penalty > 0 and self.loss != "wasserstein":
+            raise ValueError(
+                f"gradient_penalty is {self.gradient_penalty:g}, but loss '{self.loss}' does not "
+                "ask for slope 1; use r1 and r2, or take loss 'wasserstein'"
+            )
+        bounded = self.gradient_penalty or self.r1 or self.r2 or self.spectral_normalization
+        if self.loss == "wasserstein" and not bounded:
+            raise ValueError(
+                "loss 'wasserstein' has no minimum while nothing bounds the critic's slope; "
+                "set gradient_penalty = 10 (or r1, r2, or spectral_normalization)"
+            )
+        return self
 
 
 class SelectionCard(_Section):

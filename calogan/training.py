@@ -10,17 +10,25 @@ from keras import ops
 from calogan.base_trainer import BaseTrainer
 from calogan.config import Card
 from calogan.dataset import Showers
-from calogan.losses import gradient_penalty, moment_mismatch, relativistic_pairing
+from calogan.losses import (
+    LOSSES,
+    between,
+    instance_noise,
+    moment_mismatch,
+    noisy_labels,
+    one_centred_penalty,
+    spectral_normalization,
+    zero_centred_penalty,
+)
 from calogan.networks import build_critic
 from calogan.preprocessing import condition_basis
 
-LOGGED = ("critic_loss", "r1", "r2", "score_gap", "generator_loss", "moments")
+PENALTIES = ("r1", "r2", "gradient_penalty")
+"""Keys of the card, and names in the log."""
 
 
 class Trainer(BaseTrainer):
     """Generator, critic and their optimisers on one training set, which stays on the device."""
-
-    logged = LOGGED
 
     def __init__(self, card: Card, showers: Showers) -> None:
         super().__init__(card, showers)
@@ -32,6 +40,10 @@ class Trainer(BaseTrainer):
             len(self.conditions),
             dtype=self._dtype,
         )
+        self._loss = LOSSES[training.loss]
+        penalties = [name for name in PENALTIES if getattr(training, name) > 0]
+        self.logged = ("critic_loss", *penalties, "score_gap", "generator_loss", "moments")
+        self._directions = self._start_directions() if training.spectral_normalization else {}
         self._generator_optimizer = self._adam(self.generator.trainable_variables, training.updates)
         self._critic_optimizer = self._adam(
             self.critic.trainable_variables, training.updates * training.critic_steps
@@ -40,52 +52,113 @@ class Trainer(BaseTrainer):
             critic=self.critic,
             generator_optimizer=self._generator_optimizer,
             critic_optimizer=self._critic_optimizer,
+            **({"directions": list(self._directions.values())} if self._directions else {}),
         )
 
     def _one_update(self, seed: Any) -> Any:
         steps = self.card.training.critic_steps
-        logged = tf.zeros(4)
+        logged = tf.zeros(len(self.logged) - 2)
+        # Even numbers and the last odd one draw batches, the others what the losses draw.
+        seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2 * steps + 3)]
         for k in range(steps):
-            batch = self._batch(tf.random.experimental.stateless_fold_in(seed, 2 * k))
-            logged += self._critic_step(batch) / steps
-        batch = self._batch(tf.random.experimental.stateless_fold_in(seed, 2 * steps + 1))
-        generator_logged = self._generator_step(batch)
+            logged += self._critic_step(self._batch(seeds[2 * k]), seeds[2 * k + 1]) / steps
+        generator_logged = self._generator_step(self._batch(seeds[-2]), seeds[-1])
         return tf.concat([logged, generator_logged], axis=0)
 
-    def _critic_step(self, batch: tuple[Any, Any, Any, Any]) -> Any:
+    def _start_directions(self) -> dict[int, tf.Variable]:
+        """For each kernel of the critic, by its place, a random vector to follow its norm from."""
+        return {
+            i: tf.Variable(
+                tf.random.stateless_normal(v.shape[-1:], (self.card.training.seed, i)),
+                trainable=False,
+            )
+            for i, v in enumerate(self.critic.trainable_variables)
+            if v.name == "kernel"
+        }
+
+    def _critic_weights(self, *, follow: bool) -> list[Any]:
+        """The weights that the critic judges with; `follow`: go on with the power iteration."""
+        weights = [variable.value for variable in self.critic.trainable_variables]
+        for i, direction in self._directions.items():
+            weights[i], new = spectral_normalization(weights[i], direction)
+            if follow:
+                direction.assign(new)
+        return weights
+
+    def _judge(self, weights: list[Any], views: list[Any], inputs: Any) -> Any:
+        """Scores by the critic with these weights."""
+        state = self.critic.non_trainable_variables
+        scores, new = self.critic.stateless_call(weights, state, [*views, inputs], training=True)
+        for variable, value in zip(state, new, strict=True):
+            variable.assign(value)
+        return scores
+
+    def _blurred(self, views: list[Any], seed: Any) -> list[Any]:
+        """The views with the card's instance noise, which falls to zero with the last update."""
+        training = self.card.training
+        if training.instance_noise == 0:
+            return views
+        left = 1 - tf.cast(self._update, tf.float32) / training.updates
+        seeds = tf.random.split(seed, len(views))
+        normal = [tf.random.stateless_normal(tf.shape(v), seeds[i]) for i, v in enumerate(views)]
+        return instance_noise(views, training.instance_noise * left, normal)
+
+    def _labels(self, seed: Any) -> tuple[Any, ...]:
+        """What the loss takes beside the scores: noisy labels, if the card says so."""
+        training = self.card.training
+        if training.label_smoothing == 0 and training.label_flipping == 0:
+            return ()
+        uniform = tf.random.stateless_uniform((2, training.batch_size, 1), seed)
+        return noisy_labels(training.label_smoothing, training.label_flipping, uniform)
+
+    def _critic_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
         energies, incident, inputs, latent = batch
         training = self.card.training
-        real = self._views(energies, incident, inputs)
-        fake = [
-            tf.stop_gradient(v)
-            for v in self._views(self._generate(latent, inputs, incident), incident, inputs)
-        ]
+        seeds = tf.random.split(seed, 4)
+        real = self._blurred(self._views(energies, incident, inputs), seeds[0])
+        generated = self._views(self._generate(latent, inputs, incident), incident, inputs)
+        fake = [tf.stop_gradient(v) for v in self._blurred(generated, seeds[1])]
+        where = tf.random.stateless_uniform((training.batch_size, 1), seeds[2])
+        middle = between(real, fake, where)
+        penalties = []
         with tf.GradientTape() as tape:
+            weights = self._critic_weights(follow=True)
             with tf.GradientTape(persistent=True, watch_accessed_variables=False) as inner:
-                inner.watch(real)
-                inner.watch(fake)
-                real_scores = self.critic([*real, inputs], training=True)
-                fake_scores = self.critic([*fake, inputs], training=True)
+                inner.watch([real, fake, middle])
+                real_scores = self._judge(weights, real, inputs)
+                fake_scores = self._judge(weights, fake, inputs)
                 real_sum, fake_sum = tf.reduce_sum(real_scores), tf.reduce_sum(fake_scores)
-            r1 = gradient_penalty(inner.gradient(real_sum, real))
-            r2 = gradient_penalty(inner.gradient(fake_sum, fake))
-            adversarial, _ = relativistic_pairing(real_scores, fake_scores)
-            loss = adversarial + 0.5 * (training.r1 * r1 + training.r2 * r2)
+                if training.gradient_penalty > 0:
+                    middle_sum = tf.reduce_sum(self._judge(weights, middle, inputs))
+            adversarial, _ = self._loss(real_scores, fake_scores, *self._labels(seeds[3]))
+            loss = adversarial
+            if training.r1 > 0:
+                penalties.append(zero_centred_penalty(inner.gradient(real_sum, real)))
+                loss += 0.5 * training.r1 * penalties[-1]
+            if training.r2 > 0:
+                penalties.append(zero_centred_penalty(inner.gradient(fake_sum, fake)))
+                loss += 0.5 * training.r2 * penalties[-1]
+            if training.gradient_penalty > 0:
+                penalties.append(one_centred_penalty(inner.gradient(middle_sum, middle)))
+                loss += training.gradient_penalty * penalties[-1]
         variables = self.critic.trainable_variables
         self._critic_optimizer.apply(tape.gradient(loss, variables), variables)
         gap = tf.reduce_mean(real_scores - fake_scores)
-        return tf.stack([adversarial, r1, r2, gap])
+        return tf.stack([adversarial, *penalties, gap])
 
-    def _generator_step(self, batch: tuple[Any, Any, Any, Any]) -> Any:
+    def _generator_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
         energies, incident, inputs, latent = batch
+        seeds = tf.random.split(seed, 2)
         real = self._views(energies, incident, inputs)
-        real_scores = self.critic([*real, inputs])
+        weights = self._critic_weights(follow=False)
+        real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
         variables = self.generator.trainable_variables
         first = self.preprocessing.n_energy_features
         basis = condition_basis(inputs, ops)
         with tf.GradientTape() as tape:
             fake = self._views(self._generate(latent, inputs, incident), incident, inputs)
-            _, adversarial = relativistic_pairing(real_scores, self.critic([*fake, inputs]))
+            fake_scores = self._judge(weights, self._blurred(fake, seeds[1]), inputs)
+            _, adversarial = self._loss(real_scores, fake_scores)
             moments = moment_mismatch(real[1][:, :first], fake[1][:, :first], basis)
             loss = adversarial + self.card.training.moments * moments
         self._generator_optimizer.apply(tape.gradient(loss, variables), variables)
