@@ -57,6 +57,7 @@ class BaseTrainer(ABC):
             geometry,
             len(self.conditions),
             (showers.energies / incident[:, None]).mean(axis=0),
+            (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
             dtype=self._dtype,
         )
         self.latent_sizes = list(latent_sizes(card.generator, geometry).values())

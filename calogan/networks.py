@@ -8,9 +8,17 @@ import keras
 import numpy as np
 from lwtnn_converter.layers import Gate, Scale
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from calogan.config import CriticCard, GeneratorCard
 from calogan.geometry import Geometry
+
+CELL_RISE = 8.0
+"""Start of the step in a cell's logit as its own latent lights it up: a factor of e⁸ in energy."""
+CELL_SHARPNESS = 2.0
+"""Start of the factor of a cell's own latent."""
+MIN_OCCUPANCY = 0.003
+"""Cells lit in fewer showers than this, or in all but so few, start as if it were so many."""
 
 
 def build_generator(
@@ -18,20 +26,26 @@ def build_generator(
     geometry: Geometry,
     n_conditions: int,
     mean_fractions: NDArray[np.float32],
+    occupancy: NDArray[np.floating[Any]] | None = None,
     *,
     dtype: str = "float32",
 ) -> keras.Model:
     """Latents and conditions to voxel energies as fractions of the incident energy.
 
     Within each calorimeter layer a softmax shares out the layer's energy, and a gate multiplies it
-    with the layer's fraction of the incident energy, which a small trunk of its own predicts. With
-    cell latents z, voxel i's logit has the term swish(p_i + s_i z_i): the network decides by p_i
-    where in this shower single cells may light up on their own, as by a lone particle, and s_i is
-    learned for each cell.
+    with the layer's fraction of the incident energy, which a small trunk of its own predicts.
+
+    With cell latents z, voxel i's logit has the term h_i sigmoid(p_i + s_i z_i): a step from dark
+    to lit. The network decides by p_i how likely the cell is lit in this shower, and by the rest
+    of the logit to which energy; h_i and s_i are learned for each cell. So a lone particle can
+    leave in a cell the energy of one crossing, no more, in just some of the showers, which no
+    smooth function of shared latents does.
 
     Parameters
     ----------
     mean_fractions : (n_voxels,), the mean shower, from which the output biases start
+    occupancy : (n_voxels,), the part of the showers in which each cell is lit, from which the
+        cells' own fluctuations start; None: all of them
     dtype : Keras dtype policy of the hidden layers; heads and gates stay in float32
 
     Returns
@@ -59,23 +73,30 @@ def build_generator(
     for k, (layer, voxels) in enumerate(zip(geometry.layers, geometry.slices, strict=True)):
         mean = np.maximum(mean_fractions[voxels].astype(np.float64), 1e-9)
         share = np.clip(mean.sum(), 1e-6, 0.999)
+        bias = np.log(mean / mean.sum())
+        lit = np.ones(layer.n_voxels) if occupancy is None else occupancy[voxels]
+        lit = np.clip(lit, MIN_OCCUPANCY, 1 - MIN_OCCUPANCY)
+        if cell_latents:
+            # The mean energy of a cell is that of a lit one times the chance to be lit.
+            bias -= np.log(lit) + CELL_RISE
         logits = keras.layers.Dense(
             layer.n_voxels,
             kernel_initializer=_small(),
-            bias_initializer=_constant(np.log(mean / mean.sum())),
+            bias_initializer=_constant(bias),
             name=f"voxels_{k}",
         )(hidden)
         if cell_latents:
-            openness = keras.layers.Dense(
+            chance = keras.layers.Dense(
                 layer.n_voxels,
                 kernel_initializer=_small(),
-                bias_initializer=keras.initializers.Constant(-1.0),
-                name=f"openness_{k}",
+                bias_initializer=_constant(CELL_SHARPNESS * ndtri(lit)),
+                name=f"cell_chance_{k}",
             )(hidden)
-            noise = Scale(name=f"cell_noise_{k}")(cell_latents[k])
-            noise = keras.layers.Add(name=f"open_noise_{k}")([openness, noise])
-            noise = keras.layers.Activation("swish", name=f"single_cells_{k}")(noise)
-            logits = keras.layers.Add(name=f"logits_{k}")([logits, noise])
+            noise = _scale(CELL_SHARPNESS, f"cell_sharpness_{k}")(cell_latents[k])
+            step = keras.layers.Add(name=f"cell_sum_{k}")([chance, noise])
+            step = keras.layers.Activation("sigmoid", name=f"cell_lit_{k}")(step)
+            step = _scale(CELL_RISE, f"cell_rise_{k}")(step)
+            logits = keras.layers.Add(name=f"logits_{k}")([logits, step])
         fractions = keras.layers.Softmax(name=f"shares_{k}")(logits)
         logit = keras.layers.Dense(
             1,
@@ -154,6 +175,10 @@ def _dense(width: int, activation: str, name: str, dtype: str) -> keras.layers.L
     return keras.layers.Dense(
         width, activation=activation, kernel_initializer="he_normal", name=name, dtype=dtype
     )
+
+
+def _scale(start: float, name: str) -> Scale:
+    return Scale(scale_initializer=keras.initializers.Constant(start), name=name)
 
 
 def _small() -> keras.initializers.Initializer:

@@ -46,14 +46,26 @@ def test_generator_starts_near_the_mean_shower(
 def test_a_cell_latent_moves_its_own_layer_only(showers: Showers) -> None:
     card = make_card()
     mean = _mean_fractions(showers)
-    model = build_generator(card.generator, showers.geometry, 2, mean)
+    seldom = np.full(showers.geometry.n_voxels, 0.05)
+    model = build_generator(card.generator, showers.geometry, 2, mean, seldom)
     latent = np.zeros((2, 4 + showers.geometry.n_voxels), np.float32)
     latent[1, 4 + 3] = 5.0
     one, two = voxel_fractions(model, showers.geometry, latent, np.zeros((2, 2), np.float32))
     front, back = showers.geometry.slices
-    assert two[3] > 2 * one[3]
+    assert two[3] > 10 * one[3]
     assert two[front].sum() == pytest.approx(one[front].sum(), rel=1e-5)
     np.testing.assert_array_equal(one[back], two[back])
+
+
+def test_cells_start_as_often_lit_as_in_the_sample(showers: Showers) -> None:
+    card, n = make_card(), showers.geometry.n_voxels
+    mean = _mean_fractions(showers)
+    model = build_generator(card.generator, showers.geometry, 2, mean, np.full(n, 0.05))
+    rng = np.random.default_rng(0)
+    latent = rng.standard_normal((2000, 4 + n), np.float32)
+    fractions = voxel_fractions(model, showers.geometry, latent, np.zeros((2000, 2), np.float32))
+    lit = fractions > 0.5 * fractions.max(axis=0)
+    assert lit.mean() == pytest.approx(0.05, abs=0.03)
 
 
 def test_labels_name_voxels_in_order_and_leftovers_after_each_layer(showers: Showers) -> None:
