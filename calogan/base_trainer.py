@@ -61,9 +61,7 @@ class BaseTrainer(ABC):
             dtype=self._dtype,
         )
         self.latent_sizes = list(latent_sizes(card.generator, geometry).values())
-        self._average = [
-            tf.Variable(w, trainable=False) for w in self.generator.trainable_variables
-        ]
+        self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
         self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
 
         self._energies = tf.constant(showers.energies)
@@ -93,7 +91,7 @@ class BaseTrainer(ABC):
 
         After the block the generator has its own weights again, and training may go on.
         """
-        variables = self.generator.trainable_variables
+        variables = self.generator.weights
         raw = [variable.numpy() for variable in variables]
         try:
             for variable, average in zip(variables, self._average, strict=True):
@@ -165,11 +163,12 @@ class BaseTrainer(ABC):
         ]
 
     def _average_weights(self) -> None:
-        """Let the moving average follow the generator's weights by one update."""
+        """Let the moving average follow the generator's weights by one update.
+
+        Means and variances of batch normalization count among the weights.
+        """
         decay = self.card.training.ema
-        for average, variable in zip(
-            self._average, self.generator.trainable_variables, strict=True
-        ):
+        for average, variable in zip(self._average, self.generator.weights, strict=True):
             average.assign(decay * average + (1 - decay) * variable)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -13,6 +14,7 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -20,6 +22,7 @@ from calogan.conditions import Condition
 from calogan.errors import CaloganError, nearest
 from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry
+from calogan.layouts import Layout, Place
 
 DEFAULT_CARD = "lar_photons.toml"
 ENERGY_UNITS = {"eV": 1e-6, "keV": 1e-3, "MeV": 1.0, "GeV": 1e3, "TeV": 1e6}
@@ -150,30 +153,132 @@ class Data(_Section):
     """Axes under whose reflection the showers are symmetric: training doubles the data by it."""
 
 
-class GeneratorCard(_Section):
+Activation = Literal["swish", "relu", "leaky_relu", "elu", "tanh"]
+Widths = Annotated[list[PositiveInt], Field(min_length=1)]
+
+
+def _parsing(place: Place) -> Callable[[str | None], str | None]:
+    def check(text: str | None) -> str | None:
+        if text is not None:
+            try:
+                Layout.parse(text, place)
+            except CaloganError as error:
+                raise ValueError(str(error)) from error
+        return text
+
+    return check
+
+
+class _Network(_Section):
+    """Hidden layers as widths and one activation, or in full as a TMVA layout string."""
+
+    pairs: ClassVar[tuple[tuple[str, str], ...]]
+    """Keys of which one is given: widths, and the layout that may stand in their place."""
+    activation: Activation | None
+
+    @classmethod
+    def drop_replaced(cls, merged: dict[str, Any], above: dict[str, Any]) -> None:
+        """Drop from a table, merged of two cards, what the card above describes the other way."""
+        for pair in cls.pairs:
+            for new, old in (pair, pair[::-1]):
+                if new in above and old not in above:
+                    merged.pop(old, None)
+        if all(layout in merged for _, layout in cls.pairs) and "activation" not in above:
+            merged.pop("activation", None)
+
+    @model_validator(mode="after")
+    def _described_once(self) -> _Network:
+        """Of each pair of keys keep the one that is given."""
+        given = {key for key in self.model_fields_set if getattr(self, key) is not None}
+        for widths, layout in self.pairs:
+            if layout not in given:
+                if getattr(self, widths) is None:
+                    raise ValueError(f"{widths} or {layout} is missing; give one of them")
+            elif widths in given:
+                raise ValueError(f"{widths} and {layout} are both given; leave one of them out")
+            else:
+                object.__setattr__(self, widths, None)
+        layouts = [layout for _, layout in self.pairs]
+        if set(layouts) <= given:
+            if "activation" in given:
+                raise ValueError(
+                    f"activation has no use where {' and '.join(layouts)} give it; leave it out"
+                )
+            object.__setattr__(self, "activation", None)
+        elif self.activation is None:
+            raise ValueError("activation is missing")
+        return self
+
+    def _layers(self, widths: str, layout: str, place: Place) -> Layout:
+        text = getattr(self, layout)
+        if text is not None:
+            return Layout.parse(text, place)
+        return Layout.dense(getattr(self, widths), str(self.activation))
+
+
+class GeneratorCard(_Network):
     """The generator network."""
+
+    pairs = (("hidden", "layout"), ("layer_hidden", "layer_layout"))
 
     latent_size: int = Field(128, ge=1, le=100_000)
     """Latents that the whole shower depends on."""
     cell_latents: bool = True
     """One more latent for each voxel, for fluctuations that cells do not share."""
-    hidden: list[PositiveInt] = Field([320, 320, 320], min_length=1)
+    hidden: Widths | None = [320, 320, 320]
     """Width of each hidden layer."""
-    layer_hidden: list[PositiveInt] = [128, 128]
+    layout: str | None = None
+    """In place of `hidden`: its layers as TMVA writes them (see `calogan.layouts`), DENSE and
+    BNORM, as in "DENSE|256|SWISH,DENSE|512|SWISH"."""
+    layer_hidden: list[PositiveInt] | None = [128, 128]
     """Hidden widths of the trunk that sets each calorimeter layer's energy fraction."""
-    activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "swish"
+    layer_layout: str | None = None
+    """In place of `layer_hidden`, as `layout`."""
+    activation: Activation | None = "swish"
+    """Of the layers of `hidden` and `layer_hidden`."""
     latent_skip: bool = True
     """Feed latents and conditions once more into the voxel heads."""
 
+    _parsed = field_validator("layout", "layer_layout")(_parsing("generator"))
 
-class CriticCard(_Section):
+    @property
+    def trunk(self) -> Layout:
+        return self._layers("hidden", "layout", "generator")
+
+    @property
+    def layer_trunk(self) -> Layout:
+        return self._layers("layer_hidden", "layer_layout", "generator")
+
+
+class CriticCard(_Network):
     """The critic network."""
 
-    hidden: list[PositiveInt] = Field([320, 320, 320], min_length=1)
+    pairs = (("hidden", "layout"), ("feature_hidden", "feature_layout"))
+
+    hidden: Widths | None = [320, 320, 320]
     """Width of each hidden layer of the head that judges voxels."""
-    feature_hidden: list[PositiveInt] = Field([128, 128, 128], min_length=1)
+    layout: str | None = None
+    """In place of `hidden`: its layers as TMVA writes them (see `calogan.layouts`). CONV layers
+    come first and see each calorimeter layer's cells as an image; RESHAPE|FLAT ends them:
+    "CONV|16|3|3|2|2|1|1|LEAKYRELU,RESHAPE|FLAT,DENSE|320|LEAKYRELU". Where all layers have the same
+    cells, RESHAPE|layers|first|second before CONV makes them the channels of one image."""
+    feature_hidden: Widths | None = [128, 128, 128]
     """Width of each hidden layer of the head that judges high-level features alone."""
-    activation: Literal["swish", "relu", "leaky_relu", "elu", "tanh"] = "leaky_relu"
+    feature_layout: str | None = None
+    """In place of `feature_hidden`: DENSE layers."""
+    activation: Activation | None = "leaky_relu"
+    """Of the layers of `hidden` and `feature_hidden`."""
+
+    _voxels_parsed = field_validator("layout")(_parsing("critic"))
+    _features_parsed = field_validator("feature_layout")(_parsing("features"))
+
+    @property
+    def voxel_layers(self) -> Layout:
+        return self._layers("hidden", "layout", "critic")
+
+    @property
+    def feature_layers(self) -> Layout:
+        return self._layers("feature_hidden", "feature_layout", "features")
 
 
 LABELLED_LOSSES = ("minimax", "non_saturating", "least_squares")
@@ -343,6 +448,9 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         # A geometry is one thing: half of one and half of another is never meant.
         merged[key] = _merge(merged[key], value) if both and key != "geometry" else value
+    for key, network in (("generator", GeneratorCard), ("critic", CriticCard)):
+        if isinstance(below.get(key), dict) and isinstance(above.get(key), dict):
+            network.drop_replaced(merged[key], above[key])
     return merged
 
 
@@ -359,12 +467,20 @@ def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:
             loaded = Geometry.load(folder / str(geometry["file"]), geometry.get("particle"))
             fields = {**fields, "geometry": loaded.to_dict()}
         card = Card.model_validate(fields)
-        card.build_geometry()
+        _check_images(card)
     except ValidationError as error:
         raise CaloganError(_explain(error, where)) from error
     except CaloganError as error:
         raise CaloganError(f"{where}: {error}") from error
     return card
+
+
+def _check_images(card: Card) -> None:
+    geometry = card.build_geometry()
+    try:
+        card.critic.voxel_layers.images(geometry)
+    except CaloganError as error:
+        raise CaloganError(f"'critic.layout': {error}") from error
 
 
 def _explain(error: ValidationError, where: str) -> str:
@@ -379,7 +495,8 @@ def _explain(error: ValidationError, where: str) -> str:
             lines.append(f"{where}: key '{key}' is missing")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            found = "" if isinstance(item["input"], dict) else f" is {item['input']!r}"
+            shown = isinstance(item["input"], dict) or "\n" in message
+            found = "" if shown else f" is {item['input']!r}"
             lines.append(f"{where}: '{key}'{found}: {message}")
     return "\n".join(lines)
 

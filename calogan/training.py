@@ -35,7 +35,7 @@ class Trainer(BaseTrainer):
         training = card.training
         self.critic = build_critic(
             card.critic,
-            showers.geometry.n_voxels,
+            showers.geometry,
             self.preprocessing.n_features,
             len(self.conditions),
             dtype=self._dtype,

@@ -41,6 +41,29 @@ def test_updates_do_not_depend_on_how_they_are_grouped(showers: Showers) -> None
         np.testing.assert_array_equal(a, b)
 
 
+CONVOLUTIONS = "CONV|4|3|3|2|2|1|1|LEAKYRELU,RESHAPE|FLAT,DENSE|16|LEAKYRELU"
+
+
+@pytest.mark.parametrize(
+    ("section", "layout"),
+    [("critic", CONVOLUTIONS), ("generator", "DENSE|16|LINEAR,BNORM,DENSE|16|SWISH")],
+)
+def test_networks_by_their_layout_train(showers: Showers, section: str, layout: str) -> None:
+    # None, as `make_card` names widths for the keys that it is to leave out.
+    trainer = Trainer(make_card(**{section: {"layout": layout, "hidden": None}}), showers)
+    before = [weight.numpy() for weight in trainer.generator.weights]
+    losses = trainer.advance(4)
+    assert np.isfinite(list(losses.values())).all()
+    raw = [weight.numpy() for weight in trainer.generator.weights]
+    assert all((a != b).any() for a, b in zip(before, raw, strict=True))
+    with trainer.generating() as generator:
+        moved = [weight.numpy() for weight in generator.weights]
+    # The statistics of a batch normalization are averaged like the weights around it.
+    assert all((a != b).any() for a, b in zip(raw, moved, strict=True))
+    for weight, value in zip(trainer.generator.weights, raw, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+
 @pytest.mark.parametrize("setting", [{"critic_steps": 3}, {"mixed_precision": True}, {"jit": True}])
 def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) -> None:
     trainer = Trainer(make_card(training=setting), showers)
