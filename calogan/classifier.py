@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from calogan import metrics
 from calogan.dataset import Showers
 from calogan.features import moment_matrix, shape_features
-from calogan.metrics import Value
+from calogan.metrics import UNKNOWN, Value
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +29,7 @@ ENERGY_FLOOR = 1e-3
 """MeV; stands for no energy where a logarithm is taken."""
 
 Rotation = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+Scores = NDArray[np.float64]
 Train = Callable[
     [
         NDArray[np.float32],
@@ -38,7 +39,7 @@ Train = Callable[
         NDArray[np.float32],
         int,
     ],
-    NDArray[np.float64],
+    tuple[Scores | None, Scores],
 ]
 
 
@@ -52,11 +53,16 @@ class NetworkSettings:
     epochs: int
     patience: int
     """Epochs without a better validation accuracy after which training stops."""
+    standardise: bool
+    """Whether inputs are brought to mean 0 and deviation 1 first."""
 
 
-FULL = NetworkSettings(width=2048, learning_rate=2e-4, batch_size=1000, epochs=50, patience=50)
-"""As in the CaloChallenge."""
-QUICK = NetworkSettings(width=256, learning_rate=1e-3, batch_size=250, epochs=20, patience=5)
+FULL = NetworkSettings(2048, learning_rate=2e-4, batch_size=1000, epochs=50, patience=50,
+                       standardise=False)  # fmt: skip
+"""The CaloChallenge's (arXiv:2410.21611; `evaluate.py` of its repository, PyTorch's defaults)."""
+QUICK = NetworkSettings(256, learning_rate=1e-3, batch_size=250, epochs=20, patience=5,
+                        standardise=True)  # fmt: skip
+"""Small, and sharper than FULL where there are only a few thousand showers to learn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class ClassifierResult:
     """How well one classifier tells the samples apart."""
 
     name: str
-    """network_features, network_voxels, trees_features or trees_voxels."""
+    """trees_features, quick_features, quick_voxels; in full also features, voxels, trees_voxels."""
     label: str
     auc: Value
     """Mean over trainings; DeLong error of the test parts and spread over trainings combined."""
@@ -72,8 +78,11 @@ class ClassifierResult:
     """AUC of each training on its own test part, not reflected about 0.5, DeLong error."""
     roc: tuple[NDArray[np.float64], NDArray[np.float64]]
     """Fraction of generated and of reference test showers above the cut; first training."""
+    jsd: Value
+    """Jensen-Shannon divergence in bits, from the calibrated scores; mean over trainings."""
     floor: Value | None = None
-    """The same classifier between two halves of the reference."""
+    """AUC of the same classifier between two halves of the reference."""
+    jsd_floor: Value | None = None
 
 
 # ------------------------------------------------------------------------------- what they are fed
@@ -114,8 +123,11 @@ def high_level_features(showers: Showers) -> tuple[NDArray[np.float32], tuple[st
 
 
 def voxel_features(showers: Showers) -> NDArray[np.float32]:
-    """Conditions (log10 of the energy) and voxels / incident energy, as in the CaloChallenge."""
-    scaled = showers.energies / (1000 * showers.incident_energy[:, None])
+    """Conditions (log10 of the energy) and voxels in percent of the incident energy.
+
+    As in the CaloChallenge.
+    """
+    scaled = showers.energies / (10 * showers.incident_energy[:, None])
     return np.column_stack([*_condition_columns(showers), scaled]).astype(np.float32)
 
 
@@ -152,18 +164,24 @@ def classify(
     train: Train,
     trainings: int,
     seed: int,
-    floor: Value | None = None,
+    floor: ClassifierResult | None = None,
 ) -> ClassifierResult:
     """Train a classifier `trainings` times and test each on showers it has not seen.
+
+    Scores are calibrated before the AUC and the divergence are taken (see `calibrate`), as in the
+    CaloChallenge. The AUC's error is that of the scores before: calibrated ones have ties, up to
+    all being equal, from which no error can be told.
 
     Parameters
     ----------
     reference, generated : inputs (n, k), paired by row
-    train : `train(x, y, x_validation, y_validation, x_test, seed)` gives the test scores;
-        `train_network` or `train_trees`
+    train : `train(x, y, x_validation, y_validation, x_test, seed)` gives the scores of validation
+        and test showers; `train_network` or `train_trees`. One that learns from the validation
+        showers too gives None for them: then nothing is calibrated, and no divergence known
     trainings : up to five, each with another fifth of the showers as test part
+    floor : the same between two halves of the reference
     """
-    areas, curves = [], []
+    areas, divergences, curves = [], [], []
     for k, parts in enumerate(rotations(len(reference), trainings, seed)):
         (x, y), (x_val, y_val), (x_test, y_test) = (
             (
@@ -172,12 +190,37 @@ def classify(
             )
             for part in parts
         )
-        scores = train(x, y, x_val, y_val, x_test, seed + k)
-        areas.append(metrics.auc(scores[y_test == 1], scores[y_test == 0]))
-        curves.append(metrics.roc_curve(scores[y_test == 1], scores[y_test == 0]))
+        validation, scores = train(x, y, x_val, y_val, x_test, seed + k)
+        real = y_test == 1
+        area = metrics.auc(scores[real], scores[~real])
+        if validation is not None:
+            p = calibrate(validation, y_val, scores)
+            area = Value(metrics.auc(p[real], p[~real]).value, area.uncertainty)
+            divergences.append(metrics.jensen_shannon(p, y_test))
+        areas.append(area)
+        curves.append(metrics.roc_curve(scores[real], scores[~real]))
     return ClassifierResult(
-        name, label, metrics.combine_aucs(areas), tuple(areas), curves[0], floor
+        name,
+        label,
+        auc=metrics.combine_aucs(areas),
+        trainings=tuple(areas),
+        roc=curves[0],
+        jsd=metrics.combine(divergences) if divergences else UNKNOWN,
+        floor=None if floor is None else floor.auc,
+        jsd_floor=None if floor is None else floor.jsd,
     )
+
+
+def calibrate(scores: Scores, labels: NDArray[np.float32], new_scores: Scores) -> Scores:
+    """Probabilities (m,) to be reference, 1e-6 from 0 and 1 at least, of new scores (m,).
+
+    Isotonic regression of the labels (1 reference, 0 generated) of scores (n,) of showers that were
+    not trained on (Zadrozny and Elkan, KDD 2002, 694), with the limits of the CaloChallenge.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    curve = IsotonicRegression(y_min=1e-6, y_max=1 - 1e-6, out_of_bounds="clip")
+    return np.asarray(curve.fit(scores, labels).predict(new_scores), np.float64)
 
 
 def compare_by_classifiers(
@@ -194,31 +237,34 @@ def compare_by_classifiers(
     ----------
     reference, generated : n showers each, paired by row, threshold applied
     halves : positions of two matched halves of the reference; telling these apart is the floor
-    mode : "quick", or "full" for the CaloChallenge's network and trees on voxels as well
+    mode : "quick", or "full" for the CaloChallenge's networks and trees on voxels as well
     progress : called with a few words before each classifier
     """
     quick = train_network(QUICK)
-    network = quick if mode == "quick" else train_network(FULL)
 
     def features(showers: Showers) -> NDArray[np.float32]:
         return high_level_features(showers)[0]
 
-    tasks: list[tuple[str, str, Train, Train, Callable[[Showers], NDArray[np.float32]]]] = [
-        ("trees_features", "boosted trees on features", train_trees, train_trees, features),
-        ("network_features", "network on features", network, quick, features),
-        ("network_voxels", "network on voxels", network, quick, voxel_features),
+    Inputs = Callable[[Showers], NDArray[np.float32]]
+    tasks: list[tuple[str, str, Train, Inputs]] = [
+        ("trees_features", "boosted trees on features", train_trees, features),
+        ("quick_features", "small network on features", quick, features),
+        ("quick_voxels", "small network on voxels", quick, voxel_features),
     ]
     if mode == "full":
-        label = "boosted trees on log voxels"
-        tasks.append(("trees_voxels", label, train_trees, train_trees, log_voxel_features))
-    trainings = 2 if mode == "quick" else 3
+        full = train_network(FULL)
+        tasks += [
+            ("trees_voxels", "boosted trees on log voxels", train_trees, log_voxel_features),
+            ("features", "CaloChallenge's, high-level", full, features),
+            ("voxels", "CaloChallenge's, low-level", full, voxel_features),
+        ]
     first, second = halves
     found = []
-    for name, label, train, train_floor, inputs in tasks:
+    for name, label, train, inputs in tasks:
         progress(f"classifier: {label}")
         x, y = inputs(reference), inputs(generated)
-        floor = classify(name, label, x[first], x[second], train_floor, 2, seed)
-        found.append(classify(name, label, x, y, train, trainings, seed, floor.auc))
+        floor = classify(name, label, x[first], x[second], train, 2, seed)
+        found.append(classify(name, label, x, y, train, 2, seed, floor))
     return tuple(found)
 
 
@@ -229,11 +275,11 @@ def train_trees(
     y_validation: NDArray[np.float32],
     x_test: NDArray[np.float32],
     seed: int,
-) -> NDArray[np.float64]:
-    """Scores (n_test,) of gradient-boosted trees (scikit-learn's histogram boosting).
+) -> tuple[Scores, Scores]:
+    """Scores of gradient-boosted trees (scikit-learn's histogram boosting).
 
-    Validation showers join the training; trees are added until a fifth of both, set apart inside
-    scikit-learn, stops gaining.
+    Trees are added until a tenth of the training showers, set apart inside scikit-learn, stops
+    gaining; the validation showers serve the calibration only.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -243,22 +289,21 @@ def train_trees(
         learning_rate=0.1,
         max_leaf_nodes=15,
         early_stopping=True,
-        validation_fraction=0.2,
+        validation_fraction=0.1,
         n_iter_no_change=15,
         random_state=seed,
     )
     # Threads that wait for each other on a busy machine cost ten times what they gain here.
     with threadpool_limits(limits=1):
-        model.fit(np.concatenate([x, x_validation]), np.concatenate([y, y_validation]))
-        return np.asarray(model.decision_function(x_test), np.float64)
+        model.fit(x, y)
+        return model.decision_function(x_validation), model.decision_function(x_test)
 
 
 def train_network(settings: NetworkSettings) -> Train:
     """A trainer of the CaloChallenge's network: three hidden layers, LeakyReLU, Adam.
 
-    Inputs are standardised with the training part's mean and deviation; the weights of the epoch
-    with the best validation accuracy are kept. The same seed gives the same network on the
-    same machine.
+    The weights of the epoch with the best validation accuracy are kept. The same seed gives the
+    same network on the same machine.
     """
     # Tracing and compiling takes longer than a small training, so it is done once for each number
     # of inputs; a training begins by setting all weights and the optimiser's state anew.
@@ -271,12 +316,13 @@ def train_network(settings: NetworkSettings) -> Train:
         y_validation: NDArray[np.float32],
         x_test: NDArray[np.float32],
         seed: int,
-    ) -> NDArray[np.float64]:
-        centre, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-        spread = np.where(spread > 0, spread, 1.0)
-        x, x_validation, x_test = (
-            ((part - centre) / spread).astype(np.float32) for part in (x, x_validation, x_test)
-        )
+    ) -> tuple[Scores, Scores]:
+        if settings.standardise:
+            centre, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+            spread = np.where(spread > 0, spread, 1.0)
+            x, x_validation, x_test = (
+                ((part - centre) / spread).astype(np.float32) for part in (x, x_validation, x_test)
+            )
         n_inputs = x.shape[1]
         if n_inputs not in compiled:
             compiled[n_inputs] = _compile(settings, n_inputs)
@@ -284,24 +330,22 @@ def train_network(settings: NetworkSettings) -> Train:
         for variable, value in zip(model.optimizer.variables, fresh_state, strict=True):
             variable.assign(value)
         rng = np.random.default_rng(seed)
-        model.set_weights([_initial(w.shape, rng) for w in model.get_weights()])
+        model.set_weights(_initial([w.shape for w in model.get_weights()], rng))
         best, best_weights, waited = -1.0, model.get_weights(), 0
-        # Whole batches only: one compiled shape, and no step that hangs on a handful of showers.
-        batch = min(settings.batch_size, len(x))
         for _ in range(settings.epochs):
             order = rng.permutation(len(x))
-            for start in range(0, len(x) - batch + 1, batch):
-                rows = order[start : start + batch]
+            for start in range(0, len(x), settings.batch_size):
+                rows = order[start : start + settings.batch_size]
                 model.train_on_batch(x[rows], y[rows, None])
             accuracy = float(((_scores(model, x_validation) > 0) == (y_validation > 0.5)).mean())
             if accuracy > best:
                 best, best_weights, waited = accuracy, model.get_weights(), 0
             else:
                 waited += 1
-                if waited >= settings.patience:
-                    break
+            if waited >= settings.patience or best == 1:
+                break
         model.set_weights(best_weights)
-        return _scores(model, x_test)
+        return _scores(model, x_validation), _scores(model, x_test)
 
     return train
 
@@ -316,7 +360,8 @@ def _compile(settings: NetworkSettings, n_inputs: int) -> tuple[keras.Model, lis
         layers += [keras.layers.Dense(settings.width), keras.layers.LeakyReLU(negative_slope=0.01)]
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
     model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        # PyTorch's epsilon, which the CaloChallenge's code leaves as it is
+        optimizer=keras.optimizers.Adam(settings.learning_rate, epsilon=1e-8),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
     model.optimizer.build(model.trainable_variables)
@@ -324,15 +369,16 @@ def _compile(settings: NetworkSettings, n_inputs: int) -> tuple[keras.Model, lis
     return model, state
 
 
-def _initial(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Biases 0, weights uniform with variance 2 / inputs (He et al., arXiv:1502.01852)."""
-    if len(shape) == 1:
-        return np.zeros(shape, np.float32)
-    limit = np.sqrt(6 / shape[0])
-    return rng.uniform(-limit, limit, shape).astype(np.float32)
+def _initial(shapes: list[tuple[int, ...]], rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Kernels and biases, in turn, uniform within 1 / sqrt(inputs): PyTorch's for linear layers."""
+    found = []
+    for kernel, bias in zip(shapes[::2], shapes[1::2], strict=True):
+        limit = 1 / np.sqrt(kernel[0])
+        found += [rng.uniform(-limit, limit, s).astype(np.float32) for s in (kernel, bias)]
+    return found
 
 
-def _scores(model: keras.Model, x: NDArray[np.float32]) -> NDArray[np.float64]:
+def _scores(model: keras.Model, x: NDArray[np.float32]) -> Scores:
     """Logits (n,), evaluated in pieces that fit in memory."""
     pieces = [np.asarray(model(x[i : i + 4096])) for i in range(0, len(x), 4096)]
     return np.concatenate(pieces).astype(np.float64).ravel()

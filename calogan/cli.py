@@ -385,6 +385,7 @@ def evaluate(
     from rich.table import Table
 
     from calogan.evaluate import evaluate_files, evaluate_run
+    from calogan.tables import bins_table, measures_table
 
     _import_tensorflow_quietly()
     options: dict[str, Any] = {"seed": seed, "classifier": classifier.value}
@@ -398,26 +399,8 @@ def evaluate(
                 raise CaloganError(f"{run} has its own readout threshold: leave out --threshold")
             found, report = evaluate_run(run, reference, output, **options)
 
-    bins = Table(title="Generated over full simulation")
-    for column in ("condition", "from", "to", "response", "resolution"):
-        bins.add_column(column, justify="left" if column == "condition" else "right")
-    for condition in found.conditions:
-        rows = zip(
-            condition.edges,
-            condition.edges[1:],
-            condition.response_ratio,
-            condition.resolution_ratio,
-            strict=False,
-        )
-        for low, high, response, resolution in rows:
-            bins.add_row(
-                f"{condition.name} [{condition.unit}]".replace("[", r"\["),
-                f"{low:.3g}",
-                f"{high:.3g}",
-                f"{response.value:.4f} ± {response.uncertainty:.4f}",
-                f"{resolution.value:.3f} ± {resolution.uncertainty:.3f}",
-            )
-    out.print(bins)
+    out.print(bins_table(found))
+    out.print(measures_table(found))
     summary = Table(title=f"Summary of {found.settings['n_showers']} showers, worst of each kind")
     for column in ("", "where", "found", "perfect", ""):
         summary.add_column(column)

@@ -6,37 +6,38 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import hist
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import calogan
-from calogan import metrics
-from calogan.classifier import compare_by_classifiers
+from calogan import distances, metrics
+from calogan.binned import UNITS, condition_bins, energy_chi2
+from calogan.classifier import compare_by_classifiers, high_level_features
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.evaluation import (
     Comparison,
-    ConditionBins,
     Correlations,
     Evaluation,
     Histogram,
+    Measure,
     Pictures,
     Profile,
 )
-from calogan.metrics import Floats, Value
+from calogan.metrics import Floats, Halves, Value, over_splits
 from calogan.observables import layer_fractions, observables, projections, response
 
 MIN_SHOWERS = 500
 """Fewer showers than this say too little, and the classifiers nothing."""
-N_CONDITION_BINS = 5
 N_FLOOR_SPLITS = 20
-UNITS = {"energy": "GeV", "theta": "rad", "phi": "rad"}
-"""Of the conditions whose unit is known by their name; showers in memory do not carry it."""
-
+N_DISTANCE_SPLITS = 5
+"""Of these, for the Fréchet and kernel distance."""
+NEIGHBOURHOOD_SHOWERS = 2500
+"""At most, in either half; the work grows with its square."""
 Progress = Callable[[str], None]
 
 
@@ -78,19 +79,36 @@ def compare(
     report("response and resolution")
     responses = response(reference), response(generated)
     bins = tuple(
-        condition_bins(name, values, *responses) for name, values in reference.conditions.items()
+        condition_bins(name, values, *responses, halves)
+        for name, values in reference.conditions.items()
     )
     report("observables")
     comparisons = _comparisons(reference, generated, threshold, halves, rng)
     profiles = tuple(_profiles(reference, generated))
-    results = compare_by_classifiers(reference, generated, halves[0], classifier, seed, report)
     fractions = layer_fractions(reference), layer_fractions(generated)
     (rho, error), (rho_generated, error_generated) = (metrics.correlation(f) for f in fractions)
+    measures = [energy_chi2(reference.incident_energy, *responses, halves)]
+    if reference.geometry.n_layers > 1:
+        measures.append(
+            Measure(
+                "layer_correlations",
+                "correlations of layer energies",
+                "Layer correlations",
+                metrics.correlation_distance(*fractions, rng),
+                metrics.correlation_floor(fractions[0], halves),
+                "above",
+                0.05,
+            )
+        )
+    measures += _distances(reference, generated, halves, rng, report)
+    results = compare_by_classifiers(reference, generated, halves[0], classifier, seed, report)
     settings = {
         "n_showers": len(reference),
         "threshold_MeV": float(threshold),
         "seed": int(seed),
         "classifier": classifier,
+        "neighbourhood_showers": min(len(halves[0][0]), NEIGHBOURHOOD_SHOWERS),
+        "distance_splits": N_DISTANCE_SPLITS,
         "geometry": reference.geometry.name,
         "conditions": {
             name: [float(v.min()), float(v.max())] for name, v in reference.conditions.items()
@@ -108,6 +126,7 @@ def compare(
         correlations=Correlations(rho, rho_generated, np.hypot(error, error_generated)),
         pictures=_pictures(reference, generated),
         classifiers=results,
+        measures=tuple(measures),
     )
 
 
@@ -153,50 +172,61 @@ def check_comparable(reference: Showers, generated: Showers) -> None:
             )
 
 
-def condition_bins(
-    name: str,
-    values: ArrayLike,
-    reference: Floats,
-    generated: Floats,
-) -> ConditionBins:
-    """Response and resolution in five bins of a condition over its range.
-
-    Parameters
-    ----------
-    values : the condition, (n,); bins are even in its logarithm for the energy
-    reference, generated : visible / incident energy of both samples, (n,)
-    """
-    values = np.asarray(values, np.float64)
-    low, high = values.min(), values.max()
-    scale: Literal["log", "linear"] = "log" if name == "energy" else "linear"
-    if low == high:
-        pad = 0.01 * max(abs(low), 1e-3)
-        edges = np.array([low - pad, high + pad])
-    elif scale == "log":
-        edges = np.geomspace(low, high, N_CONDITION_BINS + 1)
-    else:
-        edges = np.linspace(low, high, N_CONDITION_BINS + 1)
-    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    r, g = ([x[index == i] for i in range(len(edges) - 1)] for x in (reference, generated))
-    resolutions = tuple(map(metrics.resolution, r)), tuple(map(metrics.resolution, g))
-    return ConditionBins(
-        name=name,
-        unit=UNITS.get(name, ""),
-        scale=scale,
-        edges=edges,
-        counts=np.bincount(index, minlength=len(edges) - 1),
-        response=(tuple(map(metrics.mean, r)), tuple(map(metrics.mean, g))),
-        response_ratio=tuple(map(metrics.ratio_of_means, g, r)),
-        resolution=resolutions,
-        resolution_ratio=tuple(map(metrics.ratio, resolutions[1], resolutions[0])),
+def _distances(
+    reference: Showers,
+    generated: Showers,
+    halves: Halves,
+    rng: np.random.Generator,
+    report: Progress,
+) -> Iterable[Measure]:
+    """Fréchet and kernel distance of the features; neighbourhoods in features and in cells."""
+    report("Fréchet and kernel distance")
+    features = high_level_features(reference)[0], high_level_features(generated)[0]
+    some = halves[:N_DISTANCE_SPLITS]
+    for name, label, tolerance, measure in (
+        ("fpd", "Fréchet physics distance", 0.005, distances.frechet_physics_distance),
+        ("kpd", "kernel physics distance", 0.002, distances.kernel_physics_distance),
+    ):
+        found = measure(*features, rng)
+        floors = [measure(features[0][a], features[0][b], rng).value for a, b in some]
+        yield Measure(
+            name, label, "Distance of features", found, over_splits(floors), "above", tolerance
+        )
+    cells = tuple(
+        np.log10(np.where(s.energies > 0, s.energies, np.float32(0.1)))
+        for s in (reference, generated)
     )
+    # The four depend on how many showers there are: all are taken between halves.
+    a, b = halves[0]
+    rows = rng.permutation(len(a))[:NEIGHBOURHOOD_SHOWERS]
+    a, b = a[rows], b[rows]
+    for name, words, (x, y) in (
+        ("features", "features", distances.standardised_by_reference(*features)),
+        ("voxels", "log cell energies", cells),
+    ):
+        report(f"neighbourhoods: {words}")
+        found_twice, floor_twice = (
+            [distances.neighbourhoods(*pair)._asdict() for pair in pairs]
+            for pairs in (((x[a], y[b]), (x[b], y[a])), ((x[a], x[b]), (x[b], x[a])))
+        )
+        for what in distances.Neighbourhoods._fields:
+            yield Measure(
+                f"{what}_{name}",
+                f"{what}, {words}",
+                "Precision, density" if what in ("precision", "density") else "Recall, coverage",
+                metrics.combine([f[what] for f in found_twice]),
+                metrics.combine([f[what] for f in floor_twice]),
+                # A density above the floor is that of showers which keep to the most common.
+                "away" if what == "density" else "below",
+                0.1,
+            )
 
 
 def _comparisons(
     reference: Showers,
     generated: Showers,
     threshold: float,
-    halves: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    halves: Halves,
     rng: np.random.Generator,
 ) -> list[Comparison]:
     found = []
@@ -232,7 +262,7 @@ def _spectrum(
     reference: Showers,
     generated: Showers,
     threshold: float,
-    halves: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    halves: Halves,
     rng: np.random.Generator,
 ) -> Comparison:
     """Energy of single cells over threshold, entries per shower in logarithmic bins."""

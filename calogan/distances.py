@@ -47,6 +47,17 @@ def scaled_to_reference(reference: ArrayLike, generated: ArrayLike) -> tuple[Flo
     return x / largest, y / largest
 
 
+def standardised_by_reference(reference: ArrayLike, generated: ArrayLike) -> tuple[Floats, Floats]:
+    """Both samples (n, d) minus the mean of the reference, over its standard deviation.
+
+    A feature that does not vary in the reference is only shifted.
+    """
+    x, y = _pair(reference, generated)
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    spread[spread == 0] = 1
+    return (x - centre) / spread, (y - centre) / spread
+
+
 def frechet_distance(reference: ArrayLike, generated: ArrayLike) -> float:
     """‖μ1 - μ2‖² + Tr(C1 + C2 - 2 (C1 C2)^½) of the means and covariances of samples (n, d).
 

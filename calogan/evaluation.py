@@ -37,6 +37,12 @@ class ConditionBins:
     """Generated over reference, from showers paired by their conditions."""
     resolution: tuple[tuple[Value, ...], tuple[Value, ...]]
     resolution_ratio: tuple[Value, ...]
+    response_floor: tuple[Value, ...]
+    """`response_ratio` of the reference against itself; so for the two below."""
+    resolution_floor: tuple[Value, ...]
+    chi2: tuple[Value, ...]
+    """χ² / NDF of the distributions of visible / incident energy."""
+    chi2_floor: tuple[Value, ...]
 
     @property
     def spans(self) -> list[str]:
@@ -108,8 +114,29 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """One number for the whole sample, beside what the reference gives against itself."""
+
+    name: str
+    """As in metrics.json."""
+    label: str
+    group: str
+    """Line of the summary, where the worst of a group stands."""
+    found: Value
+    floor: Value
+    worse: Literal["away", "above", "below"]
+    """Which values are worse than the floor: all others (a ratio), those above it (a separation
+    power, an AUC) or those below it (a recall)."""
+    tolerance: float
+    """Distance from the floor up to which a significant difference still counts as close."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """A line of the summary: one number against what a perfect generator would show."""
+    """A line of the summary: one number against what a perfect generator would show.
+
+    `tolerance` and `worse` as in `Measure`.
+    """
 
     name: str
     where: str
@@ -118,15 +145,13 @@ class Verdict:
     expected: Value
     """The floor: 1 for a ratio, else the reference against itself."""
     tolerance: float
-    """Distance from the floor up to which a significant difference still counts as close."""
-    one_sided: bool = False
-    """Whether only values above the floor are worse, as for a separation power or an AUC."""
+    worse: Literal["away", "above", "below"] = "away"
 
     @property
     def distance(self) -> float:
         """How much worse than the floor; below 0 only for what is better than expected."""
         distance = self.found.value - self.expected.value
-        return distance if self.one_sided else abs(distance)
+        return {"away": abs(distance), "above": distance, "below": -distance}[self.worse]
 
     @property
     def deviations(self) -> float:
@@ -161,6 +186,7 @@ class Evaluation:
     correlations: Correlations
     pictures: Pictures
     classifiers: tuple[ClassifierResult, ...]
+    measures: tuple[Measure, ...]
 
     @property
     def summary(self) -> tuple[Verdict, ...]:
@@ -182,15 +208,23 @@ class Evaluation:
         for group, title in GROUPS.items():
             lines.append(
                 _worst(
-                    Verdict(title, c.label, c.separation, c.floor, 0.01, one_sided=True)
+                    Verdict(title, c.label, c.separation, c.floor, 0.01, worse="above")
                     for c in self.comparisons
                     if c.group == group
+                )
+            )
+        for group in dict.fromkeys(m.group for m in self.measures):
+            lines.append(
+                _worst(
+                    Verdict(group, m.label, m.found, m.floor, m.tolerance, m.worse)
+                    for m in self.measures
+                    if m.group == group
                 )
             )
         for result in self.classifiers:
             floor = result.floor or Value(0.5, 0.0)
             lines.append(
-                Verdict("Classifier AUC", result.label, result.auc, floor, 0.2, one_sided=True)
+                Verdict("Classifier AUC", result.label, result.auc, floor, 0.2, worse="above")
             )
         return tuple(lines)
 
@@ -238,10 +272,18 @@ class Evaluation:
                 "reference": _arrays(*self.pictures.reference),
                 "generated": _arrays(*self.pictures.generated),
             },
+            "measures": {
+                m.name: {**m.found.to_dict(), "floor": m.floor.to_dict(), "label": m.label}
+                for m in self.measures
+            },
             "classifiers": {
                 r.name: {
                     "auc": r.auc.to_dict(),
                     "floor": None if r.floor is None else r.floor.to_dict(),
+                    "jensen_shannon": r.jsd.to_dict(),
+                    "jensen_shannon_floor": (
+                        None if r.jsd_floor is None else r.jsd_floor.to_dict()
+                    ),
                     "trainings": [t.to_dict() for t in r.trainings],
                 }
                 for r in self.classifiers
@@ -278,7 +320,12 @@ def _bins_dict(bins: ConditionBins) -> dict[str, Any]:
             "reference": [v.to_dict() for v in reference],
             "generated": [v.to_dict() for v in generated],
             "ratio": [v.to_dict() for v in getattr(bins, f"{name}_ratio")],
+            "floor": [v.to_dict() for v in getattr(bins, f"{name}_floor")],
         }
+    found["chi2_per_ndf"] = {
+        "value": [v.to_dict() for v in bins.chi2],
+        "floor": [v.to_dict() for v in bins.chi2_floor],
+    }
     return found
 
 

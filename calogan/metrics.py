@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Half = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Positions of two halves of a sample, row by row alike in their conditions."""
+Halves = Sequence[Half]
 
 
 class Value(NamedTuple):
@@ -112,6 +115,42 @@ def correlation(x: ArrayLike) -> tuple[Floats, Floats]:
     rho = unit.T @ unit
     np.fill_diagonal(rho, 1.0)
     return rho, (1 - rho**2) / np.sqrt(max(len(x) - 1, 1))
+
+
+def correlation_distance(
+    reference: ArrayLike, generated: ArrayLike, rng: np.random.Generator, resamples: int = 100
+) -> Value:
+    """Root mean square difference of the correlations of all pairs of columns of (n, k) values.
+
+    The error is the spread of Poisson-bootstrap replicas of the rows, which both samples share.
+    Noise alone lifts the value above 0, as it does a separation power.
+    """
+    x, y = np.asarray(reference, np.float64), np.asarray(generated, np.float64)
+    found = _rms_off_diagonal(correlation(x)[0] - correlation(y)[0])
+    weights = rng.poisson(1.0, size=(resamples, len(x))).astype(np.float64)
+    replicas = _rms_off_diagonal(
+        _weighted_correlation(x, weights) - _weighted_correlation(y, weights)
+    )
+    return Value(float(found), float(np.std(replicas, ddof=1)))
+
+
+def _weighted_correlation(x: Floats, weights: Floats) -> Floats:
+    """Correlations of the columns of (n, k) values for each row of weights (m, n): (m, k, k)."""
+    x = x - x.mean(axis=0)
+    n, k = x.shape
+    share = weights / weights.sum(axis=1, keepdims=True)
+    means = share @ x
+    products = (share @ (x[:, :, None] * x[:, None, :]).reshape(n, -1)).reshape(-1, k, k)
+    covariance = products - means[:, :, None] * means[:, None, :]
+    deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0))
+    scale = deviation[:, :, None] * deviation[:, None, :]
+    return np.asarray(np.where(scale > 0, covariance / np.where(scale > 0, scale, 1), 0.0))
+
+
+def _rms_off_diagonal(matrices: Floats) -> Floats:
+    """Root mean square over i < j of matrices (..., k, k)."""
+    rows, columns = np.triu_indices(matrices.shape[-1], 1)
+    return np.asarray(np.sqrt((matrices[..., rows, columns] ** 2).mean(axis=-1)))
 
 
 # ------------------------------------------------------------------------------------ histograms
@@ -232,9 +271,7 @@ def separation(
     return Value(float(separation_power(p, q)), float(np.sqrt(max(variance - 2 * alone, alone))))
 
 
-def matched_halves(
-    conditions: Sequence[ArrayLike], rng: np.random.Generator
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def matched_halves(conditions: Sequence[ArrayLike], rng: np.random.Generator) -> Half:
     """Two disjoint halves of a sample, (n // 2,) positions each, paired by like conditions.
 
     Row i of one half is a neighbour in the conditions (each (n,)) of row i of the other, and
@@ -265,9 +302,16 @@ def matched_halves(
     return first, second
 
 
+def over_splits(found: Sequence[float]) -> Value:
+    """Mean and standard deviation over splits of a sample; unknown where one split is."""
+    if len(found) < 2:
+        return UNKNOWN
+    return Value(float(np.mean(found)), float(np.std(found, ddof=1)))
+
+
 def separation_floor(
     reference: NDArray[np.float32],
-    halves: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    halves: Halves,
 ) -> Value:
     """Separation power to expect of a perfect generator: the reference against itself.
 
@@ -276,10 +320,38 @@ def separation_floor(
     n / 2 showers therefore give twice the value of two samples of n, and both mean and
     deviation are halved here.
     """
-    powers = [
-        0.5 * float(separation_power(reference[a].sum(0), reference[b].sum(0))) for a, b in halves
-    ]
-    return Value(float(np.mean(powers)), float(np.std(powers, ddof=1)))
+    return over_splits(
+        [0.5 * float(separation_power(reference[a].sum(0), reference[b].sum(0))) for a, b in halves]
+    )
+
+
+def correlation_floor(reference: ArrayLike, halves: Halves) -> Value:
+    """`correlation_distance` to expect of a perfect generator, from matched halves of (n, k).
+
+    Noise falls as 1 / sqrt(n), so both mean and deviation of the halves are divided by sqrt(2).
+    """
+    x = np.asarray(reference, np.float64)
+    found = [_rms_off_diagonal(correlation(x[a])[0] - correlation(x[b])[0]) for a, b in halves]
+    return over_splits([float(f / np.sqrt(2)) for f in found])
+
+
+def chi2(reference: ArrayLike, generated: ArrayLike) -> tuple[float, int]:
+    """Σ (p - q)² / (p + q) of the entries of two equally large samples, and its degrees of freedom.
+
+    Bins that are empty in both are left out; one degree goes to the common number of entries.
+    For equal distributions the expectation is the degrees of freedom, however few the entries
+    (N. Gagunashvili, arXiv:physics/0605123). Histograms (n_bins,) of entries, not weighted.
+    """
+    p, q = np.asarray(reference, np.float64), np.asarray(generated, np.float64)
+    filled = p + q > 0
+    return float(((p - q)[filled] ** 2 / (p + q)[filled]).sum()), int(filled.sum()) - 1
+
+
+def reduced_chi2(found: float, ndf: int) -> Value:
+    """χ² / NDF, with the error of a non-central χ²: sqrt(2 NDF + 4 max(χ² - NDF, 0)) / NDF."""
+    if ndf < 1:
+        return UNKNOWN
+    return Value(found / ndf, float(np.sqrt(2 * ndf + 4 * max(found - ndf, 0.0)) / ndf))
 
 
 # ------------------------------------------------------------------------------------ classifiers
@@ -308,20 +380,41 @@ def _midranks(x: Floats) -> Floats:
     return np.asarray((last - (counts - 1) / 2)[inverse], np.float64)
 
 
-def combine_aucs(parts: Sequence[Value]) -> Value:
-    """Mean AUC over trainings on disjoint test parts, in the convention 0.5 to 1.
+def combine(parts: Sequence[Value]) -> Value:
+    """Mean over trainings on disjoint test parts.
 
-    The error adds, in quadrature, the test parts' own (DeLong) errors and the spread over
-    trainings, both over the root of their number. It is the mean that is reflected about 0.5, not
-    the parts: reflecting those would lift an AUC of 0.5.
+    The error adds, in quadrature, the test parts' own errors and the spread over trainings, both
+    over the root of their number.
     """
     values = np.array([p.value for p in parts])
     k = len(parts)
     error = float(np.sqrt(np.mean([p.uncertainty**2 for p in parts]) / k))
     if k > 1:
         error = float(np.hypot(error, values.std(ddof=1) / np.sqrt(k)))
-    area = float(values.mean())
+    return Value(float(values.mean()), error)
+
+
+def combine_aucs(parts: Sequence[Value]) -> Value:
+    """Mean AUC over trainings on disjoint test parts, in the convention 0.5 to 1.
+
+    It is the mean that is reflected about 0.5, not the parts: reflecting those would lift an AUC
+    of 0.5.
+    """
+    area, error = combine(parts)
     return Value(max(area, 1 - area), error)
+
+
+def jensen_shannon(probabilities: ArrayLike, is_reference: ArrayLike) -> Value:
+    """Jensen-Shannon divergence of the classes that a calibrated classifier sees, in bits.
+
+    1 - H / ln 2 with H the mean cross entropy over test showers (n,): 0 for equal samples, 1 for
+    disjoint ones, exact for the best classifier, and else too small; below 0 by chance or for one
+    that is worse than none. Error: the mean's. Source: CaloChallenge, arXiv:2410.21611.
+    """
+    p = np.asarray(probabilities, np.float64)
+    entropy = -np.log(np.where(np.asarray(is_reference) > 0.5, p, 1 - p)) / np.log(2)
+    found = mean(entropy)
+    return Value(1 - found.value, found.uncertainty)
 
 
 def roc_curve(scores_reference: ArrayLike, scores_generated: ArrayLike) -> tuple[Floats, Floats]:

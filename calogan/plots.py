@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import matplotlib.style
@@ -29,7 +30,7 @@ from calogan.observables import image
 INK = "#0b0b0c"
 """Axes, text and reference; the report turns exactly this colour into the page's text colour."""
 GENERATED = "#D55E00"
-OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
+OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_NAME, GENERATED_NAME = "Geant4", "generated"
 
 STYLE: dict[str, Any] = {
@@ -355,11 +356,11 @@ def correlations(found: Correlations, geometry: Geometry) -> Figure:
 
 def roc(results: Sequence[ClassifierResult]) -> Figure:
     """ROC curves; on the diagonal the samples cannot be told apart."""
-    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    figure = Figure(figsize=(6.8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    for result, color, line in zip(
-        results, (GENERATED, *OTHERS), ("-", "--", "-.", ":"), strict=False
+    for result, (color, line) in zip(
+        results, zip((GENERATED, *OTHERS), cycle(("-", "--", "-.")), strict=False), strict=False
     ):
         axes.plot(
             *result.roc, color=color, linestyle=line,
@@ -370,7 +371,7 @@ def roc(results: Sequence[ClassifierResult]) -> Figure:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), labelspacing=1.0)
     return figure
 
 

@@ -44,6 +44,7 @@ def render(evaluation: Evaluation) -> str:
         geometry=evaluation.geometry,
         figures=figures,
         groups=GROUPS,
+        found={m.name: m for m in evaluation.measures},
         shown_layers=[evaluation.geometry.layers[i].name for i in layers],
         counts={
             level: sum(v.level == level for v in evaluation.summary)

@@ -33,8 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan import metrics
+from calogan.binned import condition_bins
 from calogan.classifier import classify, high_level_features, log_voxel_features
-from calogan.compare import condition_bins
 from calogan.conditions import Condition, network_input
 from calogan.dataset import Showers
 from calogan.distances import neighbourhoods
@@ -313,8 +313,8 @@ def _train_few_trees(
     y_validation: NDArray[np.float32],
     x_test: NDArray[np.float32],
     seed: int,
-) -> NDArray[np.float64]:
-    """Scores (n_test,) of a fixed number of boosted trees.
+) -> tuple[None, NDArray[np.float64]]:
+    """Scores (n_test,) of a fixed number of boosted trees, not calibrated.
 
     Setting showers apart to stop by, as the classifiers of an evaluation do, makes the AUC of 1000
     showers half as noisy again.
@@ -327,7 +327,7 @@ def _train_few_trees(
     )
     with threadpool_limits(limits=1):
         model.fit(np.concatenate([x, x_validation]), np.concatenate([y, y_validation]))
-        return np.asarray(model.decision_function(x_test), np.float64)
+        return None, np.asarray(model.decision_function(x_test), np.float64)
 
 
 def spread_ratio(

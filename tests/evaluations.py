@@ -48,7 +48,12 @@ def without_classifiers(reference: Showers, generated: Showers) -> Evaluation:
     """An evaluation in no time: one classifier's result is made up."""
     line = np.linspace(0, 1, 201)
     made_up = ClassifierResult(
-        "trees_features", "boosted trees", Value(0.7, 0.01), (Value(0.7, 0.01),), (line, line**0.5)
+        name="trees_features",
+        label="boosted trees",
+        auc=Value(0.7, 0.01),
+        trainings=(Value(0.7, 0.01),),
+        roc=(line, line**0.5),
+        jsd=Value(0.2, 0.01),
     )
     with patch("calogan.compare.compare_by_classifiers", lambda *_: (made_up,)):
         return compare(reference, generated, threshold=0.1, seed=1)

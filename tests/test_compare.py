@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def test_equal_samples_are_found_equal() -> None:
     assert list(levels.values()).count("off") <= 1, levels
     assert abs(found.response_ratio.value - 1) < 4 * found.response_ratio.uncertainty
     names = {c.name for c in found.classifiers}
-    assert names == {"trees_features", "network_features", "network_voxels"}
+    assert names == {"trees_features", "quick_features", "quick_voxels"}
     for result in found.classifiers:
         assert abs(result.auc.value - 0.5) < 5 * result.auc.uncertainty
         assert result.floor is not None and result.floor.value < 0.65
@@ -88,21 +89,23 @@ def test_metrics_hold_histograms_that_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "one_sided", "level"),
+    ("found", "worse", "level"),
     [
-        (Value(1.001, 0.001), False, "equal"),
-        (Value(1.004, 0.001), False, "close"),
-        (Value(0.996, 0.001), False, "close"),
-        (Value(0.98, 0.001), False, "off"),
-        (Value(0.98, 0.001), True, "equal"),
-        (Value(1.02, 0.001), True, "off"),
-        (Value(1.0, 0.0), False, "equal"),
-        (Value(1.02, 0.0), False, "off"),
-        (UNKNOWN, False, "off"),
+        (Value(1.001, 0.001), "away", "equal"),
+        (Value(1.004, 0.001), "away", "close"),
+        (Value(0.996, 0.001), "away", "close"),
+        (Value(0.98, 0.001), "away", "off"),
+        (Value(0.98, 0.001), "above", "equal"),
+        (Value(1.02, 0.001), "above", "off"),
+        (Value(1.0, 0.0), "away", "equal"),
+        (Value(1.02, 0.0), "away", "off"),
+        (UNKNOWN, "away", "off"),
+        (Value(0.98, 0.001), "below", "off"),
+        (Value(1.02, 0.001), "below", "equal"),
     ],
 )
-def test_verdicts(found: Value, one_sided: bool, level: str) -> None:
-    assert Verdict("x", "y", found, Value(1.0, 0.0), 0.005, one_sided).level == level
+def test_verdicts(found: Value, worse: Literal["away", "above", "below"], level: str) -> None:
+    assert Verdict("x", "y", found, Value(1.0, 0.0), 0.005, worse).level == level
 
 
 # --------------------------------------------------------------------------------------- errors

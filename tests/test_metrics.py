@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import chi2_contingency
+from sklearn.metrics import log_loss, roc_auc_score
 
 from calogan import metrics
 from calogan.metrics import UNKNOWN, Value
@@ -89,6 +91,32 @@ def test_correlation_of_gaussians(rng: np.random.Generator) -> None:
     assert rho[0, 3] == 0  # a column that does not vary
 
 
+@pytest.mark.parametrize("other", [0.8, 0.5])
+def test_correlation_distance_of_gaussians(other: float, rng: np.random.Generator) -> None:
+    """Of three columns one pair is correlated: the root mean square is over sqrt(3)."""
+
+    def sample(rho: float) -> np.ndarray:
+        return rng.multivariate_normal(np.zeros(3), [[1, rho, 0], [rho, 1, 0], [0, 0, 1]], 800)
+
+    found = [metrics.correlation_distance(sample(0.8), sample(other), rng) for _ in range(25)]
+    values = np.array([f.value for f in found])
+    x = sample(0.8)
+    halves = [metrics.matched_halves([rng.uniform(size=800)], rng) for _ in range(20)]
+    floor = metrics.correlation_floor(x, halves)
+    if other == 0.8:
+        assert values.mean() == pytest.approx(floor.value, abs=2 * floor.uncertainty)
+        assert values.std() == pytest.approx(floor.uncertainty, rel=0.5)
+    else:
+        exact = math.hypot(0.3 / math.sqrt(3), floor.value)
+        assert values.mean() == pytest.approx(exact, abs=4 * values.std() / 5)
+        assert np.mean([f.uncertainty for f in found]) == pytest.approx(values.std(), rel=0.4)
+
+
+def test_a_constant_column_is_correlated_with_nothing(rng: np.random.Generator) -> None:
+    x = np.column_stack([rng.normal(size=50), np.ones(50)])
+    assert metrics.correlation_distance(x, x, rng) == (0.0, 0.0)
+
+
 # ------------------------------------------------------------------------------------ histograms
 
 
@@ -115,6 +143,15 @@ def test_separation_power_is_symmetric_and_bounded(rows: np.ndarray) -> None:
     assert found == pytest.approx(float(metrics.separation_power(q, p)), abs=1e-12)
     if p.sum() > 0:
         assert metrics.separation_power(p, p * 2) == pytest.approx(0, abs=1e-12)
+
+
+def test_separation_power_is_that_of_the_calochallenge() -> None:
+    """`_separation_power` of its evaluate_plotting_helper.py (06dc362) on the same arrays."""
+    rng = np.random.default_rng(20)
+    x, y = rng.normal(size=(4000, 5))[:, 0], 1.1 * rng.normal(size=(4000, 5))[:, 0] + 0.1
+    edges = np.array([-4, -2, -1, -0.5, 0, 0.5, 1, 2, 4.0])
+    p, q = (np.histogram(s, edges)[0] for s in (x, y))
+    assert metrics.separation_power(p, q) == pytest.approx(0.008364244357057498, rel=1e-9)
 
 
 def test_separation_power_of_an_empty_histogram_is_one() -> None:
@@ -203,6 +240,29 @@ def test_matched_halves_are_disjoint_and_alike(n: int, rng: np.random.Generator)
             assert near < 0.25 * apart
 
 
+def test_chi2_is_that_of_a_contingency_table(rng: np.random.Generator) -> None:
+    p, q = rng.multinomial(400, np.arange(1, 9) / 36, 2)
+    found, ndf = metrics.chi2([*p, 0], [*q, 0])
+    table = chi2_contingency([p, q], correction=False)
+    assert (found, ndf) == (pytest.approx(table.statistic), table.dof)
+    assert metrics.chi2([3, 0], [1, 0]) == (1.0, 0)
+    assert str(metrics.reduced_chi2(1.0, 0)) == "unknown"
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.03])
+def test_reduced_chi2_and_its_error(shift: float, rng: np.random.Generator) -> None:
+    """Few entries a bin as well: 1 for equal distributions, and the error of repetition."""
+    shares = np.full(20, 0.05)
+    other = shares + shift * np.where(np.arange(20) % 2, 1, -1)
+    pairs = zip(rng.multinomial(150, shares, 400), rng.multinomial(150, other, 400), strict=True)
+    found = np.array([metrics.reduced_chi2(*metrics.chi2(p, q)) for p, q in pairs])
+    if shift == 0:
+        assert found[:, 0].mean() == pytest.approx(1, abs=0.06)
+    else:
+        assert found[:, 0].mean() > 2
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.25)
+
+
 # ----------------------------------------------------------------------------------- classifiers
 
 
@@ -224,6 +284,24 @@ def test_auc_uncertainty_is_its_spread(rng: np.random.Generator) -> None:
 def test_ties_count_half() -> None:
     assert metrics.auc([1.0, 1.0], [1.0, 1.0]).value == 0.5
     assert metrics.auc([2.0, 1.0], [1.0, 0.0]).value == 0.875
+
+
+def test_auc_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
+    x, y = np.round(rng.normal(0.5, 1, 300), 1), np.round(rng.normal(0, 1, 200), 1)
+    labels = np.repeat([1, 0], [300, 200])
+    exact = roc_auc_score(labels, np.concatenate([x, y]))
+    assert metrics.auc(x, y).value == pytest.approx(exact, rel=1e-12)
+
+
+def test_divergence_of_the_best_classifier_of_gaussians(rng: np.random.Generator) -> None:
+    """Unit Gaussians 2 apart: 0.485944 bits, by quadrature."""
+    x = np.concatenate([rng.normal(2, 1, 4000), rng.normal(0, 1, 4000)])
+    labels = np.repeat([1.0, 0.0], 4000)
+    p = 1 / (1 + np.exp(2 - 2 * x))
+    found = metrics.jensen_shannon(p, labels)
+    assert abs(found.value - 0.485944) < 4 * found.uncertainty
+    assert found.value == pytest.approx(1 - log_loss(labels, p) / math.log(2))
+    assert metrics.jensen_shannon(np.full(10, 0.5), np.arange(10) % 2) == (0.0, 0.0)
 
 
 def test_combined_aucs_are_reflected_once() -> None:

@@ -14,7 +14,7 @@ from calogan.observables import GROUPS
 
 SECTIONS = {
     *("summary", "response", "observables", "profiles", "average", "events"),
-    *("correlations", "classifiers", "all", "made"),
+    *("correlations", "distances", "classifiers", "all", "made"),
 }
 
 
@@ -73,6 +73,15 @@ def test_it_has_the_verdicts_and_follows_the_theme(page: str) -> None:
         assert f'<span class="level {line.level}">{line.level}</span>' in page
     assert "prefers-color-scheme: dark" in page
     assert "currentColor" in page and "#0b0b0c" not in page
+
+
+def test_every_measure_stands_beside_its_floor(page: str) -> None:
+    for m in quick().measures:
+        row = page[page.index(f"<strong>{m.found}</strong>") :][:200]
+        assert f'<td class="n floor">{m.floor}</td>' in row, m.name
+    for r in quick().classifiers:
+        for value, floor in ((r.auc, r.floor), (r.jsd, r.jsd_floor)):
+            assert f'<strong>{value}</strong></td><td class="n floor">{floor}</td>' in page
 
 
 def test_text_is_escaped(page: str) -> None:
