@@ -37,6 +37,8 @@ class BaseTrainer(ABC):
     """Names of what an update returns."""
     checkpoint: tf.train.Checkpoint
     """All that a resumed training needs."""
+    critic: keras.Model | None = None
+    """For methods that have one; saved beside the generator."""
 
     def __init__(self, card: Card, showers: Showers) -> None:
         self.card = card

@@ -32,7 +32,7 @@ class Classifier(str, Enum):
 
 app = typer.Typer(
     name="calogan",
-    help="Conditional GANs for calorimeter showers: from ROOT hits to a generator in C++.",
+    help="Conditional GANs and VAEs for calorimeter showers: from ROOT hits to a generator in C++.",
     epilog="Start with: [bold]calogan inspect FILE.root[/bold], then "
     "[bold]calogan voxelize FILE.root -o showers.h5[/bold].",
     no_args_is_help=True,
@@ -246,11 +246,11 @@ def train(
         bool, typer.Option("--resume", help="Go on from the run's latest checkpoint.")
     ] = False,
 ) -> None:
-    """Train the generator and critic of a run card; Ctrl-C stops at a checkpoint.
+    """Train the networks of a run card, a GAN or a VAE; Ctrl-C stops at a checkpoint.
 
     Every so many updates ([selection] every) the generator is scored on showers set apart, and the
     best one is kept. The run directory then holds the resolved card, the weights of generator and
-    critic, a checkpoint, metrics.jsonl, curves in training.png, and TensorBoard's events.
+    (GAN) critic, a checkpoint, metrics.jsonl, curves in training.png, and TensorBoard's events.
 
     Examples:
 
@@ -282,10 +282,12 @@ def train(
     printed: list[float] = []
 
     def report(progress: Progress) -> None:
-        state = (
-            f"{progress.rate:.1f}/s  critic {progress.losses['critic_loss']:.3f}  "
-            f"generator {progress.losses['generator_loss']:.3f}"
+        losses = (
+            f"{name.removesuffix('_loss')} {value:.3f}"
+            for name, value in progress.losses.items()
+            if name.endswith("_loss")
         )
+        state = "  ".join([f"{progress.rate:.1f}/s", *losses])
         if progress.scored:
             state += f"  {_scores_in_words(progress.scored)}, best at {progress.best['update']:,}"
         bar.update(task, completed=progress.update, state=state)

@@ -285,9 +285,29 @@ LABELLED_LOSSES = ("minimax", "non_saturating", "least_squares")
 """Losses whose critic learns to give labels."""
 
 
+class VaeCard(_Section):
+    """The variational autoencoder; its decoder is the generator."""
+
+    encoder_hidden: list[PositiveInt] = Field([320, 320], min_length=1)
+    """Width of each hidden layer of the encoder."""
+    beta: float = Field(1.0, ge=0)
+    """Weight of the divergence of the latents' posterior from their prior."""
+    warm_up: float = Field(0.1, ge=0, le=1)
+    """Part of the updates in which that weight rises from zero."""
+    noise: float = Field(0.2, gt=0)
+    """Standard deviation of the likelihood, in units of each voxel's or feature's spread: what
+    differs by less is not told apart."""
+    energies: float = Field(10.0, ge=0)
+    """Weight of the response and the layer energies; a voxel has 1."""
+    shapes: float = Field(1.0, ge=0)
+    """Weight of centres, widths and counts of each layer."""
+
+
 class Training(_Section):
     """The training loop."""
 
+    method: Literal["gan", "vae"] = "gan"
+    """Adversarial, or as the decoder of a variational autoencoder."""
     updates: int = Field(20_000, ge=1)
     """Generator updates."""
     batch_size: int = Field(256, ge=2)
@@ -385,6 +405,9 @@ class Card(_Section):
     data: Data = Data()
     generator: GeneratorCard = GeneratorCard()
     critic: CriticCard = CriticCard()
+    """Used by method "gan"."""
+    vae: VaeCard = VaeCard()
+    """Used by method "vae"."""
     training: Training = Training()
     selection: SelectionCard = SelectionCard()
 

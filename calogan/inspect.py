@@ -387,14 +387,18 @@ def _run(path: Path) -> Inspection:
     run = Run(path)
     card = run.card()
     history = run.history()
-    facts = [("name", card.name), ("training data", str(card.data.train))]
+    facts = [
+        ("name", card.name),
+        ("method", card.training.method.upper()),
+        ("training data", str(card.data.train)),
+    ]
     done = int(history[-1]["update"]) if history else 0
     planned = card.training.updates
     facts.append(("updates", f"{done:,} of {planned:,} ({done / planned:.0%})"))
-    for name, file in (
-        ("generator weights", run.generator_weights),
-        ("critic weights", run.critic_weights),
-    ):
+    files = [("generator weights", run.generator_weights)]
+    if card.training.method == "gan":
+        files.append(("critic weights", run.critic_weights))
+    for name, file in files:
         facts.append((name, _size(file) if file.is_file() else "not written yet"))
     tables = [_condition_table(card.condition_list), _geometry_table(card.build_geometry())]
     latest: dict[str, Any] = {}

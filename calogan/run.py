@@ -26,10 +26,10 @@ from calogan.selection import Yardstick, best, collapse
 if TYPE_CHECKING:
     import keras
 
-    from calogan.training import Trainer
+    from calogan.base_trainer import BaseTrainer
 
 
-SECTIONS = ("geometry", "conditions", "data", "generator", "critic", "training", "selection")
+SECTIONS = ("geometry", "conditions", "data", "generator", "critic", "vae", "training", "selection")
 """Of the card: those that decide what a run learns and keeps."""
 
 
@@ -54,7 +54,7 @@ class Run:
 
     @property
     def critic_weights(self) -> Path:
-        """Of the last checkpoint."""
+        """Of a GAN's last checkpoint; a VAE's encoder is only in the checkpoints."""
         return self.path / "critic.weights.h5"
 
     @property
@@ -204,9 +204,9 @@ def train(
 
     import tensorflow as tf
 
-    from calogan.training import Trainer
+    from calogan.training import trainer_class
 
-    trainer = Trainer(card, kept)
+    trainer = trainer_class(card)(card, kept)
     yardstick = Yardstick.fit(
         trainer.sample,
         validation.select(slice(card.selection.showers)),
@@ -299,12 +299,13 @@ def _training_data(card: Card) -> Showers:
     return showers
 
 
-def _check_finite(values: dict[str, float], trainer: Trainer, run: Run) -> None:
+def _check_finite(values: dict[str, float], trainer: BaseTrainer, run: Run) -> None:
     if not np.isfinite(list(values.values())).all():
         raise CaloganError(
             f"training diverged: after update {trainer.update} found {values}. "
             f"The checkpoint of update {_saved_update(run)} is kept in {run.checkpoints}; begin a "
-            "new run with a lower training.learning_rate, or higher training.r1 and r2"
+            "new run with a lower training.learning_rate"
+            + (", or higher training.r1 and r2" if trainer.critic is not None else "")
         )
 
 
@@ -358,7 +359,7 @@ def _check_same_card(run: Run, card: Card) -> None:
         )
 
 
-def _restore(trainer: Trainer, manager: Any, run: Run) -> None:
+def _restore(trainer: BaseTrainer, manager: Any, run: Run) -> None:
     if manager.latest_checkpoint is None:
         raise CaloganError(f"nothing to resume: no checkpoint in {run.checkpoints}")
     trainer.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
@@ -368,14 +369,15 @@ def _restore(trainer: Trainer, manager: Any, run: Run) -> None:
     _record(run, trainer.update, lines)
 
 
-def _save(trainer: Trainer, manager: Any, run: Run, lines: Sequence[Mapping[str, Any]]) -> None:
+def _save(trainer: BaseTrainer, manager: Any, run: Run, lines: Sequence[Mapping[str, Any]]) -> None:
     """Write the checkpoint and the record; the generator too, as long as none was scored."""
     _check_finite({"largest averaged weight": trainer.largest_weight()}, trainer, run)
     if best(lines) is None:
         with trainer.generating() as generator:
             _save_generator(generator, run)
-    with atomic_path(run.critic_weights) as temporary:
-        trainer.critic.save_weights(temporary, overwrite=True)
+    if trainer.critic is not None:
+        with atomic_path(run.critic_weights) as temporary:
+            trainer.critic.save_weights(temporary, overwrite=True)
     manager.save(checkpoint_number=trainer.update)
     _record(run, trainer.update, lines)
 
@@ -399,7 +401,7 @@ def _saved_update(run: Run) -> int:
 
 
 def _score(
-    trainer: Trainer, yardstick: Yardstick, run: Run, lines: Sequence[Mapping[str, Any]]
+    trainer: BaseTrainer, yardstick: Yardstick, run: Run, lines: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Score the generator, and keep its weights if it is the best; returns the scores."""
     started = time.monotonic()
@@ -428,7 +430,9 @@ def _draw_curves(run: Run, lines: Sequence[Mapping[str, Any]]) -> None:
         figure.savefig(temporary, format="png", dpi=120)
 
 
-def _generate(trainer: Trainer, generator: keras.Model, showers: Showers, sample: int) -> Showers:
+def _generate(
+    trainer: BaseTrainer, generator: keras.Model, showers: Showers, sample: int
+) -> Showers:
     """Showers at the conditions of others; the same latents whenever `sample` is the same."""
     from calogan.networks import voxel_fractions
 

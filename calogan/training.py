@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras import ops
 
@@ -27,8 +28,17 @@ PENALTIES = ("r1", "r2", "gradient_penalty")
 """Keys of the card, and names in the log."""
 
 
+def trainer_class(card: Card) -> type[BaseTrainer]:
+    """The trainer of the card's method."""
+    from calogan.vae import VaeTrainer
+
+    return {"gan": Trainer, "vae": VaeTrainer}[card.training.method]
+
+
 class Trainer(BaseTrainer):
     """Generator, critic and their optimisers on one training set, which stays on the device."""
+
+    critic: keras.Model
 
     def __init__(self, card: Card, showers: Showers) -> None:
         super().__init__(card, showers)
