@@ -392,7 +392,10 @@ def training_curves(
     figure = Figure(figsize=(9.6, 6.4), layout="constrained", facecolor="white")
     panels = figure.subplots(2, 2, sharex=True).ravel()
     contents = (
-        ("loss", {"critic_loss": "critic", "generator_loss": "generator", "loss": "loss"}),
+        (
+            "loss",
+            {k: k.removesuffix("_loss") for k in (lines or [{}])[-1] if k.endswith("_loss")},
+        ),
         (
             "validation score, and its parts",
             {"validation_score": "score"}
@@ -430,7 +433,7 @@ def training_curves(
         if kept is not None:
             axes.axvline(kept, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_ylabel(title)
-        if axes.lines:
+        if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="best")
     panels[1].axhline(tolerated, color=INK, linewidth=0.5)
     if any("validation_score" in line for line in lines):
