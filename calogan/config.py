@@ -281,10 +281,6 @@ class CriticCard(_Network):
         return self._layers("feature_hidden", "feature_layout", "features")
 
 
-LABELLED_LOSSES = ("minimax", "non_saturating", "least_squares")
-"""Losses whose critic learns to give labels."""
-
-
 class VaeCard(_Section):
     """The variational autoencoder; its decoder is the generator."""
 
@@ -301,6 +297,10 @@ class VaeCard(_Section):
     """Weight of the response and the layer energies; a voxel has 1."""
     shapes: float = Field(1.0, ge=0)
     """Weight of centres, widths and counts of each layer."""
+
+
+LABELLED_LOSSES = ("minimax", "non_saturating", "least_squares")
+"""Losses whose critic learns to give labels."""
 
 
 class Training(_Section):
