@@ -421,6 +421,35 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    evaluations: Annotated[
+        list[Path], typer.Argument(help="metrics.json of each evaluation, or its folder.")
+    ],
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="Name of a column, once for each; without it, the folder's."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the table there, too.")
+    ] = None,
+) -> None:
+    """Put evaluations side by side in a Markdown table: a GAN and a VAE, raw and refined.
+
+    Example:
+
+      calogan compare build/gan/evaluation build/vae/evaluation --name GAN --name VAE -o table.md
+    """
+    from calogan.files import atomic_path
+    from calogan.side_by_side import side_by_side
+
+    text = side_by_side(evaluations, name).markdown()
+    typer.echo(text, nl=False)
+    if output is not None:
+        with atomic_path(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="lwtnn JSON to write.")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
@@ -47,10 +47,7 @@ class ConditionBins:
     @property
     def spans(self) -> list[str]:
         """The bins in words: "2.19 to 4.78 GeV"."""
-        # Next to the range's width, 5e-06 is 0.
-        width = self.edges[-1] - self.edges[0]
-        ends = [f"{0.0 if abs(x) < 1e-4 * width else x:.3g}" for x in self.edges]
-        return [f"{a} to {b} {self.unit}".rstrip() for a, b in pairwise(ends)]
+        return spans_of(self.edges, self.unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,6 +286,14 @@ class Evaluation:
                 for r in self.classifiers
             },
         }
+
+
+def spans_of(edges: Sequence[float] | Floats, unit: str) -> list[str]:
+    """Bins in words: "2.19 to 4.78 GeV"."""
+    # Next to the range's width, 5e-06 is 0.
+    width = edges[-1] - edges[0]
+    ends = [f"{0.0 if abs(x) < 1e-4 * width else x:.3g}" for x in edges]
+    return [f"{a} to {b} {unit}".rstrip() for a, b in pairwise(ends)]
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:

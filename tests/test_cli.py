@@ -188,6 +188,15 @@ def test_card_prints_one_that_loads(tmp_path: Path) -> None:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     found = calogan("--help", cwd=tmp_path)
-    for name in ("inspect", "voxelize", "card", "train", "evaluate", "export", "generate"):
+    for name in (
+        "inspect",
+        "voxelize",
+        "card",
+        "train",
+        "evaluate",
+        "compare",
+        "export",
+        "generate",
+    ):
         assert re.search(rf"\b{name}\b", found.stdout), name
         assert calogan(name, "--help", cwd=tmp_path).returncode == 0
