@@ -245,6 +245,15 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's latest checkpoint.")
     ] = False,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out",
+            metavar="NAME=LOW:HIGH",
+            help="Train without this band of a condition, to measure inside it; repeatable, in "
+            "place of the card's.",
+        ),
+    ] = None,
 ) -> None:
     """Train the networks of a run card, a GAN or a VAE; Ctrl-C stops at a checkpoint.
 
@@ -258,16 +267,21 @@ def train(
 
       calogan train data/cards/demo.toml --out build/run --resume
 
+      calogan train data/cards/demo.toml --out build/held-out --hold-out energy=8:12
+
       tensorboard --logdir build/run/tensorboard
     """
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from calogan.config import load_card
+    from calogan.config import load_card, with_hold_out
+    from calogan.holdout import parse_bands
     from calogan.run import Progress, Run
     from calogan.run import train as run_training
 
     resolved = load_card(card)
+    if hold_out:
+        resolved = with_hold_out(resolved, parse_bands(hold_out))
     run = Run(output or Path("runs") / resolved.name)
     bar = Bar(
         TextColumn("training"),
@@ -311,9 +325,10 @@ def train(
         if not run.card_file.is_file():
             err.print("stopped before the first update")
             raise typer.Exit(130) from None
+        bands = "".join(f" --hold-out {band}" for band in hold_out or [])
         err.print(
             f"stopped at update {run.training()['updates']}; go on with: "
-            f"calogan train {card} --out {run.path} --resume",
+            f"calogan train {card} --out {run.path} --resume{bands}",
             markup=False,
             soft_wrap=True,
         )
@@ -363,6 +378,18 @@ def evaluate(
         Classifier, typer.Option(help="full: the CaloChallenge's network, some minutes.")
     ] = Classifier.quick,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same numbers.")] = 1,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out",
+            metavar="NAME=LOW:HIGH",
+            help="Band that the training held out, or a part of it; without it, all that were.",
+        ),
+    ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="Run or JSON trained with everything, to put beside inside the band."),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -374,32 +401,48 @@ def evaluate(
     """Compare generated showers with full simulation: numbers with errors, and an HTML report.
 
     One shower is generated for each reference shower. Showers that the run was trained or validated
-    on are recognised and left out. In place of a run, a store of showers made elsewhere can be
-    judged: same conditions in the same order as the reference.
+    on are recognised and left out. If the training held out bands (calogan train --hold-out), the
+    report compares inside them too, beside what was trained. In place of a run, a store of showers
+    made elsewhere can be judged: same conditions in the same order as the reference.
 
     Examples:
 
       calogan evaluate build/run --reference test.h5
 
       calogan evaluate showers.h5 --reference test.h5 --output report
+
+      calogan evaluate build/held-out --reference test.h5 --beside build/run
     """
     from rich.status import Status
     from rich.table import Table
 
     from calogan.evaluate import evaluate_files, evaluate_run
-    from calogan.tables import bins_table, measures_table
+    from calogan.holdout import parse_bands
+    from calogan.tables import bins_table, measures_table, study_table
 
     _import_tensorflow_quietly()
     options: dict[str, Any] = {"seed": seed, "classifier": classifier.value}
     with Status("evaluating", console=err) as status:
         options["progress"] = lambda stage: status.update(f"evaluating: {escape(stage)}")
         if run.suffix in (".h5", ".hdf5"):
+            if hold_out or beside is not None:
+                raise CaloganError(
+                    f"{run} is a store, of which it is not known what its generator was trained "
+                    "on: leave out --hold-out and --beside, or give a run or a JSON"
+                )
             folder = output or run.with_name(f"{run.stem}_evaluation")
             found, report = evaluate_files(reference, run, folder, threshold=threshold, **options)
         else:
             if threshold is not None:
                 raise CaloganError(f"{run} has its own readout threshold: leave out --threshold")
-            found, report = evaluate_run(run, reference, output, **options)
+            found, report = evaluate_run(
+                run,
+                reference,
+                output,
+                hold_out=parse_bands(hold_out or []),
+                beside=beside,
+                **options,
+            )
 
     out.print(bins_table(found))
     out.print(measures_table(found))
@@ -416,6 +459,8 @@ def evaluate(
             f"[{colours[line.level]}]{line.level}[/]",
         )
     out.print(summary)
+    for study in found.held_out:
+        out.print(study_table(study))
     err.print(found.settings["note"], markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
 

@@ -22,6 +22,7 @@ from calogan.conditions import Condition
 from calogan.errors import CaloganError, nearest
 from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry
+from calogan.holdout import Bands, check_bands
 from calogan.layouts import Layout, Place
 
 DEFAULT_CARD = "lar_photons.toml"
@@ -151,6 +152,9 @@ class Data(_Section):
     the same, since a hard cut has no gradient, but counts cells and scales voxels by it."""
     mirror: list[Literal["x", "y"]] = []
     """Axes under whose reflection the showers are symmetric: training doubles the data by it."""
+    hold_out: dict[str, tuple[float, float]] = {}
+    """Condition to a band [low, high] of it, whose showers are neither trained nor validated on, to
+    measure how well the generator interpolates. Of several bands, each is held out."""
 
 
 Activation = Literal["swish", "relu", "leaky_relu", "elu", "tanh"]
@@ -420,7 +424,7 @@ class Card(_Section):
             )
         if self.conditions["energy"].unit != "GeV":
             raise ValueError("conditions.energy.unit must be 'GeV' (set source_unit to convert)")
-        self.condition_list  # noqa: B018  (raises for impossible ranges)
+        check_bands(self.data.hold_out, self.condition_list)  # and raises for impossible ranges
         return self
 
     @property
@@ -431,6 +435,16 @@ class Card(_Section):
 
     def build_geometry(self) -> Geometry:
         return Geometry.from_dict(self.geometry)
+
+
+def with_hold_out(card: Card, bands: Bands) -> Card:
+    """The card with these bands held out in place of its own.
+
+    Raises CaloganError for bands that are not inside the range of a condition.
+    """
+    check_bands(bands, card.condition_list)
+    data = card.data.model_copy(update={"hold_out": dict(bands)})
+    return card.model_copy(update={"data": data})
 
 
 def load_card(path: str | Path | None = None) -> Card:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.evaluation import Evaluation
 from calogan.files import atomic_path
+from calogan.holdout import Bands, bands_to_study, study
+
+if TYPE_CHECKING:
+    from calogan.generator import Generator
 
 
 def evaluate_run(
@@ -27,6 +31,8 @@ def evaluate_run(
     *,
     seed: int = 1,
     classifier: Literal["quick", "full"] = "quick",
+    hold_out: Bands | None = None,
+    beside: str | Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Evaluation, Path]:
     """Generate one shower for each reference shower that the run has not seen, and compare.
@@ -37,6 +43,8 @@ def evaluate_run(
     reference : store of reference showers
     output : folder for metrics.json and report.html; None: `evaluation` in the run directory, or
         NAME_evaluation beside a JSON
+    hold_out : bands that the training held out, to compare inside of and beside; None: all of them
+    beside : run or JSON that was trained with everything, put beside inside those bands
 
     Returns
     -------
@@ -53,6 +61,8 @@ def evaluate_run(
     report = progress or (lambda _: None)
     report("reading")
     generator = Generator.load(run)
+    bands = bands_to_study(hold_out or {}, generator, run)
+    other = _load_beside(beside, bands, reference)
     about = store.info(reference)
     if about.geometry not in (None, generator.geometry):
         raise CaloganError(
@@ -92,6 +102,19 @@ def evaluate_run(
         classifier=classifier,
         progress=progress,
     )
+    studies = tuple(
+        study(
+            name,
+            bands,
+            generator,
+            (showers, generated),
+            other,
+            seed=seed,
+            classifier=classifier,
+            progress=report,
+        )
+        for name in bands
+    )
     if seen is not None:
         note = (
             f"{n_dropped} of {n_all} reference showers were left out: the generator was trained "
@@ -103,12 +126,19 @@ def evaluate_run(
         note = check_independent(generator.identity["inputs_sha256"], showers.provenance, reference)
     if output is None:
         output = run / "evaluation" if run.is_dir() else run.parent / f"{run.stem}_evaluation"
+    options = [f"--hold-out {name}={low:g}:{high:g}" for name, (low, high) in bands.items()]
+    options += [] if beside is None else [f"--beside {beside}"]
     return _write(
-        result,
+        replace(result, held_out=studies),
         Path(output),
         {
-            "command": f"calogan evaluate {run} --reference {reference} "
-            f"--output {output} --classifier {classifier} --seed {seed}",
+            "command": " ".join(
+                [
+                    f"calogan evaluate {run} --reference {reference} --output {output}",
+                    f"--classifier {classifier} --seed {seed}",
+                    *options,
+                ]
+            ),
             "generator": str(run),
             "reference": str(reference),
             "n_dropped": n_dropped,
@@ -117,6 +147,26 @@ def evaluate_run(
         },
         report,
     )
+
+
+def _load_beside(
+    beside: str | Path | None, bands: Bands, reference: str | Path
+) -> Generator | None:
+    from calogan.generator import Generator
+    from calogan.io import store
+
+    if beside is None:
+        return None
+    if not bands:
+        raise CaloganError(
+            f"nothing was held out, so there is nothing to put {beside} beside: leave out "
+            "--beside, or evaluate a run of `calogan train CARD --hold-out NAME=LOW:HIGH`"
+        )
+    other = Generator.load(beside)
+    if other.seen_events is None:
+        about = store.info(reference)
+        check_independent(other.identity["inputs_sha256"], about.provenance, reference)
+    return other
 
 
 def check_independent(

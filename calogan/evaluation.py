@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calogan.classifier import ClassifierResult
 from calogan.geometry import Geometry
+from calogan.holdout import Study
 from calogan.metrics import Floats, Value
 from calogan.observables import GROUPS
 
@@ -184,6 +185,8 @@ class Evaluation:
     pictures: Pictures
     classifiers: tuple[ClassifierResult, ...]
     measures: tuple[Measure, ...]
+    held_out: tuple[Study, ...] = ()
+    """Bands that the training held out, beside what it did not."""
 
     @property
     def summary(self) -> tuple[Verdict, ...]:
@@ -285,6 +288,7 @@ class Evaluation:
                 }
                 for r in self.classifiers
             },
+            "held_out": [study.to_dict() for study in self.held_out],
         }
 
 

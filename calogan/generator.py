@@ -42,6 +42,8 @@ class Generator:
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
     hashes of the ROOT files it was trained on, as far as they are known."""
+    hold_out: Mapping[str, tuple[float, float]]
+    """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
     """From latents (n, latent_size) and normalised conditions (n, n_conditions) to voxel energies
     as fractions of the incident energy, (n, n_voxels)."""
@@ -197,6 +199,7 @@ def _from_run(path: Path) -> Generator:
             "weights_sha256": weights_sha256(model.get_weights()),
             "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
         },
+        card.data.hold_out,
         network,
     )
 
@@ -230,6 +233,9 @@ def _from_json(path: Path) -> Generator:
         nodes = {str(node["name"]): int(node["size"]) for node in block["latent"]["nodes"]}
         conditions_node = str(block["conditions"]["node"])
         threshold = float(block["readout_threshold"])
+        data = block.get("provenance", {}).get("card", {}).get("data", {})
+        bands = data.get("hold_out", {}).items()
+        hold_out = {str(name): (float(low), float(high)) for name, (low, high) in bands}
     except (KeyError, TypeError, ValueError) as error:
         raise CaloganError(f"{path}: the 'calogan' block is damaged: {error!r}") from error
     offsets = np.array([c.offset_and_scale for c in conditions])
@@ -254,5 +260,6 @@ def _from_json(path: Path) -> Generator:
             "weights_sha256": str(block.get("weights_sha256", "")),
             "inputs_sha256": list(block.get("provenance", {}).get("inputs_sha256", [])),
         },
+        hold_out,
         network,
     )

@@ -20,6 +20,7 @@ from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.files import atomic_path, read_text
+from calogan.holdout import split_off
 from calogan.io import store
 from calogan.selection import Yardstick, best, collapse
 
@@ -69,7 +70,10 @@ class Run:
 
     @property
     def seen_events(self) -> Path:
-        """Fingerprints of all training and validation showers, never to be tested on."""
+        """Fingerprints of all training and validation showers, never to be tested on.
+
+        Showers of a held-out band are not among them.
+        """
         return self.path / "seen_events.npy"
 
     @property
@@ -192,7 +196,7 @@ def train(
             f"{run.path} exists and is not empty; go on with it by --resume, "
             "or name another directory with --out"
         )
-    showers = _training_data(card)
+    showers, n_held_out = split_off(card.data.hold_out, _training_data(card), str(card.data.train))
     seen, n_showers, provenance = np.sort(showers.fingerprints()), len(showers), showers.provenance
     if resume and not np.array_equal(seen, run.load_seen_events()):
         raise CaloganError(
@@ -219,7 +223,7 @@ def train(
     if resume:
         _restore(trainer, manager, run)
     else:
-        _begin(run, card, seen, n_showers, provenance)
+        _begin(run, card, seen, n_showers, n_held_out, provenance)
         _save(trainer, manager, run, [])
     lines = run.history()
     scored: Mapping[str, Any] = next((x for x in reversed(lines) if "validation_score" in x), {})
@@ -327,6 +331,7 @@ def _begin(
     card: Card,
     seen: NDArray[np.uint64],
     n_showers: int,
+    n_held_out: int,
     provenance: Mapping[str, Any],
 ) -> None:
     run.path.mkdir(parents=True, exist_ok=True)
@@ -334,6 +339,7 @@ def _begin(
     record = {
         "calogan": __version__,
         "showers": n_showers,
+        "held_out": {"bands": card.data.hold_out, "showers": n_held_out},
         "store": card.data.train,
         "store_provenance": dict(provenance),
     }

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from calogan.evaluation import Evaluation
+from calogan.holdout import Study
 from calogan.metrics import Value
 
 
@@ -36,6 +37,20 @@ def measures_table(found: Evaluation) -> Table:
     for result in found.classifiers:
         table.add_row(escape(f"AUC, {result.label}"), str(result.auc), str(result.floor))
         table.add_row(escape(f"JSD, {result.label}"), str(result.jsd), str(result.jsd_floor))
+    return table
+
+
+def study_table(study: Study) -> Table:
+    """A held-out band beside what was trained; below each number, Geant4 against itself."""
+    table = Table(title=escape(f"Held out: {study.words}; dim, Geant4 itself"))
+    table.add_column("")
+    for region in study.regions:
+        n_showers = region.evaluation.settings["n_showers"]
+        table.add_column(f"{region.name}, {n_showers} showers", justify="right")
+    table.add_column("held out less trained", justify="right")
+    for row in study.rows:
+        cells = (_beside(*pair) for pair in zip(row.found, row.floors, strict=True))
+        table.add_row(escape(row.name), *cells, str(row.difference))
     return table
 
 

@@ -73,6 +73,7 @@ def fake_generator(stores: tuple[Path, Path]) -> FakeGenerator:
         readout_threshold=0.1,
         seen_events=None,
         identity={"inputs_sha256": []},
+        hold_out={},
     )
 
 

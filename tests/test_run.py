@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from samples import make_card, make_showers
 
-from calogan.config import Card
+from calogan.config import Card, with_hold_out
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
+from calogan.export import export_run
+from calogan.generator import Generator
+from calogan.holdout import in_band
 from calogan.io import store
 from calogan.metrics import Value
 from calogan.run import Progress, Run, train
@@ -146,6 +149,31 @@ def test_validation_showers_are_never_trained_on(
     monkeypatch.setattr(Yardstick, "fit", fit)
     with pytest.raises(CaloganError, match="seen"):
         train(_card(data), tmp_path / "run")
+
+
+def test_a_held_out_band_is_not_seen(data: Path, tmp_path: Path) -> None:
+    """Neither trained nor validated on, so that it may be tested on; and allowed to ask for."""
+    card = with_hold_out(_card(data, updates=4), {"energy": (8.0, 12.0)})
+    run = train(card, tmp_path / "run")
+    showers = store.load(data)
+    held = in_band((8.0, 12.0), showers.incident_energy)
+    seen = np.isin(showers.fingerprints(), run.load_seen_events())
+    np.testing.assert_array_equal(seen, ~held)
+    assert run.training()["held_out"] == {
+        "bands": {"energy": [8.0, 12.0]},
+        "showers": int(held.sum()),
+    }
+    generator = Generator.load(run.path)
+    assert generator.hold_out == {"energy": (8.0, 12.0)}
+    assert len(generator.sample({"energy": [9.0, 11.0], "theta": 0.1}, seed=1)) == 2
+    export_run(run.path, tmp_path / "model.json")
+    assert Generator.load(tmp_path / "model.json").hold_out == generator.hold_out
+    with pytest.raises(CaloganError, match=r"takes energy 1\.\.50 GeV, was asked for 60 GeV"):
+        generator.sample({"energy": 60.0, "theta": 0.1}, seed=1)
+    sample = generator.sample({"energy": 60.0, "theta": 0.1}, seed=1, allow_extrapolation=True)
+    assert np.isfinite(sample.energies).all()
+    with pytest.raises(CaloganError, match=r"card differs.*\n.*data:.*'hold_out'"):
+        train(_card(data, updates=4), run.path, resume=True)
 
 
 def test_lines_after_the_checkpoint_are_dropped_on_resume(data: Path, tmp_path: Path) -> None:
