@@ -1,8 +1,8 @@
 """Layout strings as TMVA users write them, `DENSE|256|SWISH,DENSE|512|SWISH`: read and written.
 
-The syntax is that of the option Layout of TMVA's MethodDL (TMVA Users Guide, CERN-OPEN-2007-007;
-its reference: https://root.cern.ch/doc/master/classTMVA_1_1MethodDL.html). Commas part the layers,
-bars their fields:
+The syntax is that of the option Layout of TMVA's MethodDL (TMVA Users Guide, arXiv:physics/0703039,
+and https://root.cern/doc/master/classTMVA_1_1MethodDL.html). Commas part the layers, bars their
+fields:
 
 - `DENSE|width|activation`, the two in any order; without `DENSE` too, as in `256|SWISH`
 - `CONV|depth|kernel height|kernel width|stride height|stride width|padding height|padding

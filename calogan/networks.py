@@ -226,7 +226,7 @@ class _Convolution(keras.layers.Layer):  # type: ignore[misc]
     width is closed, each end is continued by the other.
 
     Patches are cut out and multiplied with the kernel. Compiled by XLA on a processor, the second
-    derivatives that gradient penalties need take a sixth of the time of Keras's own.
+    derivatives that gradient penalties need take a fraction of the time of Keras's own.
     """
 
     def __init__(self, step: Conv, closed: bool, **options: Any) -> None:

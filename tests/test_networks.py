@@ -288,9 +288,10 @@ def test_layers_of_the_same_cells_may_be_channels_of_one_image() -> None:
 
 def test_gradient_penalties_go_through_convolutions_compiled() -> None:
     """The slope of a squared gradient, compiled by XLA, is that of finite differences."""
-    geometry = _calorimeter()
+    sectors = {"r": {"low": 0, "high": 9, "n": 4}, "alpha": {"low": 0, "high": FULL_TURN, "n": 8}}
+    geometry = Geometry.from_dict({"layers": [{"system": "cylindrical", **sectors}]})
     critic = _critic("CONV|3|3|3|2|2|1|1|TANH,CONV|3|3|3|2|2|1|1|TANH,RESHAPE|FLAT", geometry)
-    kernel = critic.get_layer("conv_1_0").kernel
+    kernel = critic.get_layer("conv_0_0").kernel
     rng = np.random.default_rng(0)
     voxels = tf.constant(rng.normal(size=(16, geometry.n_voxels)), tf.float32)
     others = [tf.zeros((16, 5)), tf.zeros((16, 2))]
