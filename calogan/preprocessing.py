@@ -16,7 +16,7 @@ from calogan.geometry import Geometry
 
 FIT_SHOWERS = 50_000
 """Showers enough to measure means and spreads."""
-N_COUNT_LEVELS = 8
+N_COUNT_LEVELS = 14
 COUNT_SHARPNESS = 5.0
 """Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
 
