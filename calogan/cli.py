@@ -375,7 +375,8 @@ def evaluate(
         typer.Option("--output", "-o", help="Folder for report.html and metrics.json."),
     ] = None,
     classifier: Annotated[
-        Classifier, typer.Option(help="full: the CaloChallenge's network, some minutes.")
+        Classifier,
+        typer.Option(help="full: the CaloChallenge's networks too, a quarter of an hour."),
     ] = Classifier.quick,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same numbers.")] = 1,
     hold_out: Annotated[

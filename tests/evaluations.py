@@ -55,7 +55,11 @@ def without_classifiers(reference: Showers, generated: Showers) -> Evaluation:
         roc=(line, line**0.5),
         jsd=Value(0.2, 0.01),
     )
-    with patch("calogan.compare.compare_by_classifiers", lambda *_: (made_up,)):
+    with (
+        patch("calogan.compare.compare_by_classifiers", lambda *_: (made_up,)),
+        patch("calogan.distances.FPD_BATCHES", 2),
+        patch("calogan.distances.KPD_BATCHES", 2),
+    ):
         return compare(reference, generated, threshold=0.1, seed=1)
 
 
