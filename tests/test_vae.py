@@ -12,7 +12,7 @@ from samples import make_card, make_showers
 from scipy.stats import logistic, norm
 
 from calogan.conditions import network_input
-from calogan.config import Card
+from calogan.config import Card, load_card
 from calogan.errors import CaloganError
 from calogan.export import export_run
 from calogan.generator import Generator
@@ -45,6 +45,13 @@ def on(data: Path, card: Card) -> Card:
 def test_the_card_chooses_the_trainer() -> None:
     assert trainer_class(make_card()) is Trainer
     assert trainer_class(vae_card()) is VaeTrainer
+
+
+def test_the_shipped_card_has_the_generator_of_the_gan() -> None:
+    vae = load_card(Path(__file__).parents[1] / "data/cards/lar_photons_vae.toml")
+    assert vae.training.method == "vae"
+    assert vae.generator == load_card().generator
+    assert vae.data == load_card().data
 
 
 def test_the_divergence_is_that_of_normal_distributions() -> None:
