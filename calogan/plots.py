@@ -399,7 +399,12 @@ def training_curves(
         (
             "validation score, and its parts",
             {"validation_score": "score"}
-            | {k: k.removeprefix("score_") for k in (lines or [{}])[-1] if k.startswith("score_")},
+            | {
+                key: key.removeprefix("validation_score_")
+                for line in lines
+                for key in line
+                if key.startswith("validation_score_")
+            },
         ),
         (
             "generated / real",

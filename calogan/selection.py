@@ -127,7 +127,7 @@ class Scores:
         """Flat numbers for a line of metrics.jsonl; what is not known is left out."""
         found = {
             "validation_score": self.total,
-            **{f"score_{name}": value for name, value in self.parts.items()},
+            **{f"validation_score_{name}": value for name, value in self.parts.items()},
             "validation_auc": self.classifier.value,
             "validation_auc_uncertainty": self.classifier.uncertainty,
             "validation_response_ratio": self.response_ratio,

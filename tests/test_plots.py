@@ -102,3 +102,21 @@ def test_the_style_is_left_as_it_was() -> None:
         with plots.drawing():
             assert matplotlib.rcParams["font.size"] == 10
         assert matplotlib.rcParams["font.size"] == 33
+
+
+def test_curves_hold_losses_scores_and_the_update_kept() -> None:
+    first = {"update": 4, "critic_loss": 1.0, "score_gap": 0.3}
+    scored = {
+        **{"update": 8, "critic_loss": 0.9, "score_gap": 0.2, "validation_score": 2.0},
+        **{"validation_score_recall": 1.5, "validation_auc": 0.8, "validation_diversity": 0.4},
+        "warning": "mode collapse: ...",
+    }
+    with plots.drawing():
+        figure = plots.training_curves([first, scored], 8)
+        nothing = plots.training_curves([first], None)
+    shown = [[line.get_label() for line in axes.lines] for axes in figure.axes]
+    assert "critic" in shown[0]
+    assert {"score", "recall"} <= set(shown[1]) and "gap" not in shown[1]
+    assert len(figure.axes[1].patches) == 1  # the alarm
+    assert "update 8" in figure.get_suptitle()
+    assert "kept" not in nothing.get_suptitle()
