@@ -267,12 +267,22 @@ class _Convolution(keras.layers.Layer):  # type: ignore[misc]
 def _activation_of(step: Dense | Conv) -> Any:
     """A layer's activation, as Keras takes it."""
     name = step.activation
-    special = {"LEAKYRELU": "leaky_relu", "SYMMRELU": absolute, "GAUSS": _gauss}
+    special = {
+        "LEAKYRELU": "leaky_relu",
+        "SYMMRELU": absolute,
+        "GAUSS": _gauss,
+        "SOFTSIGN": _softsign,
+    }
     return special.get(name, name.lower())
 
 
 def _gauss(x: Any) -> Any:
     return ops.exp(-ops.square(x))
+
+
+def _softsign(x: Any) -> Any:
+    # TensorFlow's own has no second derivative, which gradient penalties need.
+    return x / (1.0 + ops.absolute(x))
 
 
 def _scale(start: float, name: str) -> Scale:

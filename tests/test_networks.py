@@ -14,6 +14,7 @@ from calogan.config import Card, CriticCard
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.geometry import FULL_TURN, Geometry
+from calogan.layouts import ACTIVATIONS
 from calogan.networks import (
     build_critic,
     build_generator,
@@ -160,6 +161,41 @@ def test_batch_normalization_in_a_generator_is_exported(showers: Showers) -> Non
     graph = Graph(convert(model, {"inputs": inputs, "input_sequences": [], "outputs": outputs}))
     found = np.asarray(graph.compute(parts, output="fractions"))
     np.testing.assert_allclose(found, after, rtol=1e-4, atol=1e-6)
+
+
+BENDS = {
+    "SWISH": lambda x: x / (1 + np.exp(-x)),
+    "RELU": lambda x: np.maximum(x, 0),
+    "LEAKYRELU": lambda x: np.where(x > 0, x, 0.2 * x),
+    "ELU": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "TANH": np.tanh,
+    "SIGMOID": lambda x: 1 / (1 + np.exp(-x)),
+    "SYMMRELU": np.abs,
+    "LINEAR": lambda x: x,
+    "SOFTSIGN": lambda x: x / (1 + np.abs(x)),
+    "GAUSS": lambda x: np.exp(-np.square(x)),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_have_the_derivatives_that_gradient_penalties_need(name: str) -> None:
+    geometry = Geometry.from_dict({"layers": [{"x_edges": [0, 1, 2], "y_edges": [0, 1, 2]}]})
+    critic = _critic(f"DENSE|3|{name}", geometry)
+    layer = critic.get_layer("voxel_hidden_0")
+    x = tf.constant([[-1.5, -0.7, 0.4, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            bent = layer.activation(x)
+        slope = inner.gradient(bent, x)
+        penalty = tf.reduce_sum(slope**2) + 0.0 * tf.reduce_sum(x)
+    np.testing.assert_allclose(bent, BENDS[name](x.numpy()), rtol=1e-5)
+    step = 1e-3
+    low, mid, high = (BENDS[name](x.numpy().astype(np.float64) + d) for d in (-step, 0, step))
+    first, second = (high - low) / (2 * step), (high - 2 * mid + low) / step**2
+    np.testing.assert_allclose(slope, first, atol=1e-4)
+    np.testing.assert_allclose(tape.gradient(penalty, x), 2 * first * second, atol=1e-3)
 
 
 STRIDED = "CONV|6|3|3|2|2|1|1|LEAKYRELU"
