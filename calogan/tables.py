@@ -12,8 +12,8 @@ from calogan.metrics import Value
 
 def bins_table(found: Evaluation) -> Table:
     """Every bin of every condition: generated over Geant4, and below it Geant4 over itself."""
-    table = Table(title="Generated over Geant4; dim, Geant4 over itself")
-    for column in ("bin", "response", "resolution", "response's χ²/NDF"):
+    table = Table(title="Generated over Geant4; below it, Geant4 over itself")
+    for column in ("bin", "response", "resolution", "χ²/NDF"):
         table.add_column(column, justify="left" if column == "bin" else "right")
     for bins in found.conditions:
         columns = zip(
