@@ -254,6 +254,14 @@ def train(
             "place of the card's.",
         ),
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Replace a key of the card, as in TOML: training.r1=0.3; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Train the networks of a run card, a GAN or a VAE; Ctrl-C stops at a checkpoint.
 
@@ -267,6 +275,8 @@ def train(
 
       calogan train data/cards/demo.toml --out build/run --resume
 
+      calogan train data/cards/demo.toml --set training.updates=4000 --set training.loss='"hinge"'
+
       calogan train data/cards/demo.toml --out build/held-out --hold-out energy=8:12
 
       tensorboard --logdir build/run/tensorboard
@@ -279,7 +289,7 @@ def train(
     from calogan.run import Progress, Run
     from calogan.run import train as run_training
 
-    resolved = load_card(card)
+    resolved = load_card(card, changes or ())
     if hold_out:
         resolved = with_hold_out(resolved, parse_bands(hold_out))
     run = Run(output or Path("runs") / resolved.name)

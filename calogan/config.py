@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -447,18 +447,22 @@ def with_hold_out(card: Card, bands: Bands) -> Card:
     return card.model_copy(update={"data": data})
 
 
-def load_card(path: str | Path | None = None) -> Card:
+def load_card(path: str | Path | None = None, changes: Sequence[str] = ()) -> Card:
     """Read a run card; None: the shipped card of the LAr photon sample.
 
     A card may begin with `extends = "OTHER.toml"` (relative to it, or the name of a shipped card):
-    its own keys then replace those of the other, table by table.
+    its own keys then replace those of the other, table by table. `changes` replace keys last, each
+    a line of TOML with the key's whole path: "training.r1 = 0.3".
 
     Raises CaloganError naming the key path, the value found, and what is allowed.
     """
     if path is None:
-        return _validate(parse_toml(shipped_card(), DEFAULT_CARD), DEFAULT_CARD, Path())
-    fields, folder = _read_extended(Path(path), ())
-    return _validate(fields, str(path), folder)
+        fields, folder = parse_toml(shipped_card(), DEFAULT_CARD), Path()
+    else:
+        fields, folder = _read_extended(Path(path), ())
+    for change in changes:
+        fields = _merge(fields, parse_toml(change, f"change {change!r}"))
+    return _validate(fields, str(path or DEFAULT_CARD), folder)
 
 
 def shipped_card() -> str:

@@ -132,3 +132,23 @@ def test_extends(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('extends = "c.toml"')
     with pytest.raises(CaloganError, match="extends itself"):
         load_card(tmp_path / "c.toml")
+
+
+def test_changes_replace_single_keys() -> None:
+    card = load_card(None, ["training.r1 = 0.25", 'training.loss="hinge"', "data.mirror=[]"])
+    assert (card.training.r1, card.training.loss, card.data.mirror) == (0.25, "hinge", [])
+    assert card.training.r2 == load_card().training.r2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("training.r9=1", "unknown key 'training.r9'; nearest: .*r1"),
+        ("training.r1=", "change 'training.r1='"),
+        ("training.loss=hinge", "change 'training.loss=hinge'"),
+        ("training.updates=0", "'training.updates' is 0"),
+    ],
+)
+def test_changes_that_do_not_fit_are_refused(change: str, message: str) -> None:
+    with pytest.raises(CaloganError, match=message):
+        load_card(None, [change])
