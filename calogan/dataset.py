@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class Showers:
     """Energy of hits outside the cells, MeV, (n, n_layers + 1); last column: hits in no layer."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where the showers came from: files, hashes, thresholds, versions."""
+    weights: NDArray[np.float32] | None = None
+    """Event weights (n,), 0 or more; None where each shower counts as one."""
 
     def __post_init__(self) -> None:
         shape = np.shape(self.energies)
@@ -49,6 +51,10 @@ class Showers:
                 raise CaloganError(
                     f"overflow has shape {np.shape(self.overflow)}, expected {expected}"
                 )
+        if self.weights is not None and np.shape(self.weights) != shape[:1]:
+            raise CaloganError(
+                f"event weights have shape {np.shape(self.weights)}, expected ({shape[0]},)"
+            )
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -66,6 +72,7 @@ class Showers:
             self.geometry,
             None if self.overflow is None else self.overflow[index],
             self.provenance,
+            None if self.weights is None else self.weights[index],
         )
 
     def apply_threshold(self, threshold: float) -> Showers:
@@ -73,7 +80,7 @@ class Showers:
         if threshold <= 0:
             return self
         kept = np.where(self.energies >= np.float32(threshold), self.energies, np.float32(0))
-        return Showers(kept, self.conditions, self.geometry, self.overflow, self.provenance)
+        return replace(self, energies=kept)
 
     def fingerprints(self) -> NDArray[np.uint64]:
         """A hash of each shower's content, (n,): equal showers have equal fingerprints.

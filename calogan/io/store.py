@@ -2,8 +2,8 @@
 
 The dialect (https://calochallenge.github.io/homepage/) is `incident_energies` (n, 1) and
 `showers` (n, n_voxels), both in MeV. Beside them stand `conditions/<name>` (n,), `overflow`
-(n, n_layers + 1) in MeV, and as attributes of the file the format's version `calogan_store` and,
-in JSON, `geometry`, `conditions` and `provenance`.
+(n, n_layers + 1) in MeV, event `weights` (n,), and as attributes of the file the format's version
+`calogan_store` and, in JSON, `geometry`, `conditions` and `provenance`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class StoreInfo:
     version: int | None
     """Of the format; None: a plain CaloChallenge file."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    has_weights: bool = False
+    """Whether its showers have event weights."""
 
 
 class StoreWriter:
@@ -76,6 +78,7 @@ class StoreWriter:
         self.provenance = dict(provenance)
         self.n_showers = 0
         self._overflow: bool | None = None
+        self._weighted: bool | None = None
 
     def __enter__(self) -> StoreWriter:
         with ExitStack() as stack:
@@ -96,6 +99,7 @@ class StoreWriter:
         self._overflows = _ChunkedColumns(
             self._file, "overflow", self.geometry.n_layers + 1, COLUMN_CHUNK, pool
         )
+        self._weights = _ChunkedColumns(self._file, "weights", None, COLUMN_CHUNK, pool)
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -135,6 +139,7 @@ class StoreWriter:
         energies: ArrayLike,
         conditions: Mapping[str, ArrayLike],
         overflow: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
     ) -> None:
         """Add showers.
 
@@ -143,6 +148,7 @@ class StoreWriter:
         energies : (k, n_voxels), MeV
         conditions : name to values (k,), all that the store was made with
         overflow : (k, n_layers + 1), MeV; with every call or with none
+        weights : event weights (k,); with every call or with none
         """
         known = [name for name, _ in self.conditions]
         if sorted(conditions) != sorted(known):
@@ -150,18 +156,23 @@ class StoreWriter:
                 f"cannot add to {self.path}: conditions are {sorted(conditions)}, "
                 f"expected {sorted(known)}"
             )
-        if self._overflow not in (None, overflow is not None):
-            raise CaloganError(
-                f"cannot add to {self.path}: overflow must come with every chunk or with none"
-            )
+        for what, before, now in (
+            ("overflow", self._overflow, overflow),
+            ("weights", self._weighted, weights),
+        ):
+            if before not in (None, now is not None):
+                raise CaloganError(
+                    f"cannot add to {self.path}: {what} must come with every chunk or with none"
+                )
         # Showers checks the shapes.
         chunk = Showers(
             np.asarray(energies, np.float32),
             {name: np.asarray(conditions[name], np.float32) for name in known},
             self.geometry,
             None if overflow is None else np.asarray(overflow, np.float32),
+            weights=None if weights is None else np.asarray(weights, np.float32),
         )
-        self._overflow = overflow is not None
+        self._overflow, self._weighted = overflow is not None, weights is not None
         self.n_showers += len(chunk)
         with self._writing():
             self._showers.append(chunk.energies)
@@ -170,6 +181,8 @@ class StoreWriter:
                 column.append(chunk.conditions[name])
             if chunk.overflow is not None:
                 self._overflows.append(chunk.overflow)
+            if chunk.weights is not None:
+                self._weights.append(chunk.weights)
 
     def _finish(self) -> None:
         if not self.n_showers:
@@ -178,6 +191,8 @@ class StoreWriter:
             columns.finish()
         if self._overflow:
             self._overflows.finish()
+        if self._weighted:
+            self._weights.finish()
         attributes = self._file.attrs
         attributes["calogan_store"] = STORE_VERSION
         attributes["geometry"] = json.dumps(self.geometry.to_dict())
@@ -286,7 +301,7 @@ def save(
         conditions = [("energy", "GeV"), *((name, "") for name in others)]
     provenance = showers.provenance if provenance is None else provenance
     with StoreWriter(path, showers.geometry, conditions, provenance) as writer:
-        writer.append(showers.energies, showers.conditions, showers.overflow)
+        writer.append(showers.energies, showers.conditions, showers.overflow, showers.weights)
 
 
 def info(path: str | Path) -> StoreInfo:
@@ -385,7 +400,7 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
         raise CaloganError(f"{path} holds no showers")
     with reading(path):
         version = file.attrs.get("calogan_store")
-        has_overflow = "overflow" in file
+        has_overflow, has_weights = "overflow" in file, "weights" in file
     if version is None:
         return StoreInfo(n, n_voxels, None, (("energy", "GeV"),), False, None)
     if version != STORE_VERSION:
@@ -409,6 +424,8 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
     expected: dict[str, tuple[int, ...]] = {f"conditions/{name}": (n,) for name, _ in conditions}
     if has_overflow:
         expected["overflow"] = (n, geometry.n_layers + 1)
+    if has_weights:
+        expected["weights"] = (n,)
     for name, shape in expected.items():
         found = _dataset(file, path, name)
         if found is None:
@@ -416,7 +433,9 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
         if found[0] != shape:
             raise CaloganError(f"dataset '{name}' of {path} has shape {found[0]}, expected {shape}")
     provenance = _attribute(file, path, "provenance")
-    return StoreInfo(n, n_voxels, geometry, conditions, has_overflow, STORE_VERSION, provenance)
+    return StoreInfo(
+        n, n_voxels, geometry, conditions, has_overflow, STORE_VERSION, provenance, has_weights
+    )
 
 
 def _dataset(
@@ -468,6 +487,7 @@ def _read(
         geometry,
         _values(file, path, "overflow", rows) if about.has_overflow else None,
         about.provenance,
+        _values(file, path, "weights", rows) if about.has_weights else None,
     )
 
 
