@@ -18,7 +18,9 @@ from calogan import __version__
 from calogan.errors import CaloganError
 
 if TYPE_CHECKING:
+    from calogan.evaluation import Verdict
     from calogan.pipeline import VoxelizeSummary
+    from calogan.refine import Efficiency
 
 # Each command imports what it needs when it runs: `calogan --help` answers at once.
 
@@ -408,6 +410,10 @@ def evaluate(
             help="Readout threshold in MeV, where RUN is a store that does not say its own.",
         ),
     ] = None,
+    refiner: Annotated[
+        Path | None,
+        typer.Option("--refiner", help="Made by refine: compare its showers besides."),
+    ] = None,
 ) -> None:
     """Compare generated showers with full simulation: numbers with errors, and an HTML report.
 
@@ -423,6 +429,8 @@ def evaluate(
       calogan evaluate showers.h5 --reference test.h5 --output report
 
       calogan evaluate build/held-out --reference test.h5 --beside build/run
+
+      calogan evaluate build/run --reference test.h5 --refiner build/run/refiner.h5
     """
     from rich.status import Status
     from rich.table import Table
@@ -441,6 +449,11 @@ def evaluate(
                     f"{run} is a store, of which it is not known what its generator was trained "
                     "on: leave out --hold-out and --beside, or give a run or a JSON"
                 )
+            if refiner is not None:
+                raise CaloganError(
+                    f"{run} is a store, which takes no --refiner; give its showers weights with "
+                    "`calogan weigh`, and evaluate those"
+                )
             folder = output or run.with_name(f"{run.stem}_evaluation")
             found, report = evaluate_files(reference, run, folder, threshold=threshold, **options)
         else:
@@ -452,28 +465,130 @@ def evaluate(
                 output,
                 hold_out=parse_bands(hold_out or []),
                 beside=beside,
+                refiner=refiner,
                 **options,
             )
 
     out.print(bins_table(found))
     out.print(measures_table(found))
     summary = Table(title=f"Summary of {found.settings['n_showers']} showers, worst of each kind")
-    for column in ("", "where", "found", "perfect", ""):
+    again = found.refinement
+    for column in ("", "where", "found", "perfect", "", *(["refined", ""] if again else [])):
         summary.add_column(column)
     colours = {"equal": "green", "close": "yellow", "off": "red"}
-    for line in found.summary:
-        summary.add_row(
-            line.name,
-            escape(line.where),
-            f"{line.found.value:.4f} ± {line.found.uncertainty:.4f}",
-            f"{line.expected.value:.4f}",
-            f"[{colours[line.level]}]{line.level}[/]",
-        )
+
+    def judged(line: Verdict) -> tuple[str, str]:
+        value = f"{line.found.value:.4f} ± {line.found.uncertainty:.4f}"
+        return value, f"[{colours[line.level]}]{line.level}[/]"
+
+    for i, line in enumerate(found.summary):
+        value, level = judged(line)
+        row = [line.name, escape(line.where), value, f"{line.expected.value:.4f}", level]
+        summary.add_row(*row, *(judged(again.evaluation.summary[i]) if again else ()))
     out.print(summary)
     for study in found.held_out:
         out.print(study_table(study))
+    if again:
+        _print_cost(again.efficiency)
+        out.print(
+            f"showers per second: {again.rates[0]:,.0f} raw, {again.rates[1]:,.0f} refined",
+            highlight=False,
+        )
     err.print(found.settings["note"], markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_cost(cost: Efficiency) -> None:
+    out.print(
+        f"{cost.acceptance.value:.1%} of proposals accepted, effective sample size "
+        f"{cost.effective:.1%} of the showers weighted, bound on the ratio {cost.bound:.3g}, "
+        f"over which {cost.lost:.1%} of the weight is lost",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def refine(
+    source: Annotated[Path, typer.Argument(help="Run directory or exported JSON.")],
+    reference: Annotated[
+        Path,
+        typer.Option(
+            "--reference",
+            "-r",
+            help="Store of full simulation: that of the training will do, that of the test never.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Refiner to write, HDF5; without it, by the source."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same refiner.")] = 1,
+    clip: Annotated[
+        float,
+        typer.Option(help="Part of the showers whose weight is left as it is; lower is faster."),
+    ] = 0.99,
+) -> None:
+    """Learn how much likelier each generated shower is in full simulation: a density ratio.
+
+    A classifier is trained between the reference and what the generator makes at its conditions,
+    and calibrated. The refiner then serves `generate --refiner`, which proposes showers until one
+    is accepted, `weigh`, which gives showers event weights, and `evaluate --refiner`, which
+    compares both with full simulation.
+
+    Examples:
+
+      calogan refine build/run --reference train.h5
+
+      calogan generate build/run --refiner build/run/refiner.h5 --like test.h5 -o showers.h5
+    """
+    from rich.status import Status
+
+    from calogan.refine import refine_run
+
+    _import_tensorflow_quietly()
+    with Status("refining", console=err) as status:
+        refiner, path = refine_run(
+            source,
+            reference,
+            output,
+            seed=seed,
+            clip=clip,
+            progress=lambda stage: status.update(f"refining: {escape(stage)}"),
+        )
+    found = refiner.reliability
+    out.print(
+        f"{path}: trained on {len(refiner.seen_events):,} showers, which can judge no more; on "
+        f"showers left out AUC {found.auc}, calibration off by {found.deviation:.1f} standard "
+        "deviations rms",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    _print_cost(refiner.efficiency)
+
+
+@app.command()
+def weigh(
+    showers: Annotated[Path, typer.Argument(help="Store of showers that the generator made.")],
+    refiner: Annotated[Path, typer.Option("--refiner", help="Made by refine.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 store to write.")],
+) -> None:
+    """Give generated showers event weights: the density ratio of full simulation to the generator.
+
+    The weights are a dataset of the store that is written, with mean 1 at all conditions.
+    `evaluate` heeds them.
+
+    Example:
+
+      calogan weigh showers.h5 --refiner build/run/refiner.h5 -o weighted.h5
+    """
+    from calogan.refine import load_refiner, weigh_store
+
+    cost = weigh_store(showers, load_refiner(refiner), output)
+    out.print(f"weighted showers in {output}", markup=False, highlight=False, soft_wrap=True)
+    _print_cost(cost)
 
 
 @app.command()
@@ -571,6 +686,10 @@ def generate(
     allow_extrapolation: Annotated[
         bool, typer.Option("--allow-extrapolation", help="Go beyond the trained range.")
     ] = False,
+    refiner: Annotated[
+        Path | None,
+        typer.Option("--refiner", help="Made by refine: keep only showers that it accepts."),
+    ] = None,
 ) -> None:
     """Generate showers into a store like any other.
 
@@ -594,6 +713,10 @@ def generate(
     if source.is_dir():  # a JSON needs no TensorFlow
         _import_tensorflow_quietly()
     generator = Generator.load(source)
+    if refiner is not None:
+        from calogan.refine import load_refiner, refined
+
+        generator = refined(generator, load_refiner(refiner))
     asked = _condition_options(context.args, [c.name for c in generator.conditions])
     names = [c.name for c in generator.conditions]
     if like is not None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,13 @@ import numpy as np
 from calogan.compare import MIN_SHOWERS, Progress, compare
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
-from calogan.evaluation import Evaluation
+from calogan.evaluation import Evaluation, Refinement
 from calogan.files import atomic_path
 from calogan.holdout import Bands, bands_to_study, study
 
 if TYPE_CHECKING:
     from calogan.generator import Generator
+    from calogan.refine import RefinedGenerator
 
 
 def evaluate_run(
@@ -33,6 +35,7 @@ def evaluate_run(
     classifier: Literal["quick", "full"] = "quick",
     hold_out: Bands | None = None,
     beside: str | Path | None = None,
+    refiner: str | Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Evaluation, Path]:
     """Generate one shower for each reference shower that the run has not seen, and compare.
@@ -45,6 +48,8 @@ def evaluate_run(
         NAME_evaluation beside a JSON
     hold_out : bands that the training held out, to compare inside of and beside; None: all of them
     beside : run or JSON that was trained with everything, put beside inside those bands
+    refiner : file made by `calogan refine`: its showers are compared besides, and what it was
+        trained on is left out of the reference too
 
     Returns
     -------
@@ -56,6 +61,7 @@ def evaluate_run(
     """
     from calogan.generator import Generator
     from calogan.io import store
+    from calogan.refine import load_refiner, refined
 
     run, reference = Path(run), Path(reference)
     report = progress or (lambda _: None)
@@ -63,6 +69,7 @@ def evaluate_run(
     generator = Generator.load(run)
     bands = bands_to_study(hold_out or {}, generator, run)
     other = _load_beside(beside, bands, reference)
+    better = None if refiner is None else refined(generator, load_refiner(refiner))
     about = store.info(reference)
     if about.geometry not in (None, generator.geometry):
         raise CaloganError(
@@ -80,8 +87,10 @@ def evaluate_run(
     showers = store.load(reference, geometry=generator.geometry)
     n_all = len(showers)
     seen = generator.seen_events
-    if seen is not None:
-        showers = showers.select(~np.isin(showers.fingerprints(), seen))
+    used = [seen] if seen is not None else []
+    used += [better.refiner.seen_events] if better is not None else []
+    if used:
+        showers = showers.select(~np.isin(showers.fingerprints(), np.concatenate(used)))
     n_dropped = n_all - len(showers)
     if len(showers) < MIN_SHOWERS:
         raise CaloganError(
@@ -92,16 +101,19 @@ def evaluate_run(
     # The reference may know conditions that the generator does not; it is judged against those too.
     known = {c.name for c in generator.conditions}
     asked = {name: v for name, v in showers.conditions.items() if name in known}
-    made = generator.sample(asked, seed=seed)
+    made, rate = _timed_sample(generator, asked, seed)
     generated = Showers(made.energies, showers.conditions, made.geometry)
-    result = compare(
-        showers,
-        generated,
-        threshold=generator.readout_threshold,
-        seed=seed,
-        classifier=classifier,
-        progress=progress,
-    )
+    judging: dict[str, Any] = {
+        "threshold": generator.readout_threshold,
+        "seed": seed,
+        "classifier": classifier,
+    }
+    result = compare(showers, generated, progress=progress, **judging)
+    if better is not None:
+        result = replace(
+            result,
+            refinement=_refinement(better, str(refiner), showers, made, rate, judging, report),
+        )
     studies = tuple(
         study(
             name,
@@ -115,19 +127,24 @@ def evaluate_run(
         )
         for name in bands
     )
+    left_out = (
+        f"{n_dropped} of {n_all} reference showers were left out: the generator"
+        f"{'' if better is None else ' or its refiner'} was trained or validated on them."
+    )
     if seen is not None:
         note = (
-            f"{n_dropped} of {n_all} reference showers were left out: the generator was trained "
-            "or validated on them."
+            left_out
             if n_dropped
             else f"None of the {n_all} reference showers was used in training or validation."
         )
     else:
         note = check_independent(generator.identity["inputs_sha256"], showers.provenance, reference)
+        note += f" {left_out}" if n_dropped else ""
     if output is None:
         output = run / "evaluation" if run.is_dir() else run.parent / f"{run.stem}_evaluation"
     options = [f"--hold-out {name}={low:g}:{high:g}" for name, (low, high) in bands.items()]
     options += [] if beside is None else [f"--beside {beside}"]
+    options += [] if refiner is None else [f"--refiner {refiner}"]
     return _write(
         replace(result, held_out=studies),
         Path(output),
@@ -146,6 +163,50 @@ def evaluate_run(
             "note": note,
         },
         report,
+    )
+
+
+def _timed_sample(
+    generator: Generator, asked: Mapping[str, Any], seed: int
+) -> tuple[Showers, float]:
+    """Showers, and how many of them came in a second."""
+    generator.sample({name: v[:1] for name, v in asked.items()}, seed=seed)  # TensorFlow wakes up
+    started = time.perf_counter()
+    made = generator.sample(asked, seed=seed)
+    return made, len(made) / (time.perf_counter() - started)
+
+
+def _refinement(
+    better: RefinedGenerator,
+    path: str,
+    showers: Showers,
+    raw: Showers,
+    rate: float,
+    judging: Mapping[str, Any],
+    report: Progress,
+) -> Refinement:
+    """Compare the refined generator with the reference as the raw one was.
+
+    Parameters
+    ----------
+    showers : the reference
+    raw, rate : what the raw generator made at its conditions, and how many showers a second
+    judging : arguments of `compare`
+    """
+    from calogan.refine import Efficiency
+
+    refiner = better.refiner
+    report(f"generating {len(showers)} refined showers")
+    made, refined_rate = _timed_sample(better, raw.conditions, judging["seed"])
+    generated = Showers(made.energies, showers.conditions, made.geometry)
+    return Refinement(
+        path=path,
+        evaluation=compare(
+            showers, generated, progress=lambda stage: report(f"refined: {stage}"), **judging
+        ),
+        efficiency=Efficiency.of(refiner.ratios(raw), refiner.bound),
+        rates=(rate, refined_rate),
+        reliability=refiner.reliability,
     )
 
 
@@ -212,9 +273,11 @@ def evaluate_files(
     """Compare two stores of showers with the same conditions in the same order.
 
     Parameters and return as `evaluate_run`; `threshold` is the readout threshold in MeV, None: that
-    with which `generated` was made.
+    with which `generated` was made. Of showers with event weights, those that rejection by the
+    weights keeps are compared, each with its partner.
     """
     from calogan.io import store
+    from calogan.refine import kept_by_weight
 
     report = progress or (lambda _: None)
     report("reading")
@@ -229,6 +292,10 @@ def evaluate_files(
     note = check_independent(
         made.provenance.get("inputs_sha256", []), showers.provenance, reference
     )
+    if made.weights is not None and len(made) == len(showers):
+        kept = kept_by_weight(made.weights, seed)
+        note += f" By their weights, {kept.sum()} of {len(made)} generated showers were kept."
+        showers, made = showers.select(kept), made.select(kept)
     result = compare(
         showers,
         made,

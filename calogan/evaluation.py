@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import hist
 import numpy as np
@@ -16,6 +16,10 @@ from calogan.geometry import Geometry
 from calogan.holdout import Study
 from calogan.metrics import Floats, Value
 from calogan.observables import GROUPS
+
+if TYPE_CHECKING:
+    from calogan.density_ratio import Reliability
+    from calogan.refine import Efficiency
 
 METRICS_FORMAT = 1
 """Version of metrics.json."""
@@ -187,6 +191,8 @@ class Evaluation:
     measures: tuple[Measure, ...]
     held_out: tuple[Study, ...] = ()
     """Bands that the training held out, beside what it did not."""
+    refinement: Refinement | None = None
+    """The same for the refined generator, if there is a refiner."""
 
     @property
     def summary(self) -> tuple[Verdict, ...]:
@@ -289,6 +295,35 @@ class Evaluation:
                 for r in self.classifiers
             },
             "held_out": [study.to_dict() for study in self.held_out],
+            **({} if self.refinement is None else {"refined": self.refinement.to_dict()}),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """The comparison of the refined generator's showers, and what refining costs."""
+
+    path: str
+    """Of the refiner."""
+    evaluation: Evaluation
+    """Against the same reference showers as the raw generator's."""
+    efficiency: Efficiency
+    """Of the raw generator's showers at the conditions of the reference."""
+    rates: tuple[float, float]
+    """Showers per second in this process: raw, refined."""
+    reliability: Reliability
+    """Calibration, on showers that the refiner was not trained on."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "refiner": self.path,
+            "efficiency": self.efficiency.to_dict(),
+            "showers_per_second": {"raw": self.rates[0], "refined": self.rates[1]},
+            "calibration": {
+                "predicted": self.reliability.predicted.tolist(),
+                "observed": _arrays(self.reliability.observed, self.reliability.uncertainty),
+            },
+            "evaluation": self.evaluation.to_dict(),
         }
 
 

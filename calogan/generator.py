@@ -116,8 +116,7 @@ class Generator:
         for condition in self.conditions:
             if condition.name in values:
                 condition.check(values[condition.name], allow_extrapolation)
-        inputs = network_input(self.conditions, values)
-        kept = {c.name: values[c.name].astype(np.float32) for c in self.conditions}
+        network_input(self.conditions, values)  # raises if one is missing
         rng = np.random.default_rng(seed)
         made_by = {
             "command": "generate",
@@ -127,20 +126,27 @@ class Generator:
             "seed": seed,
             "readout_threshold_MeV": self.readout_threshold,
         }
-        for start in range(0, len(inputs), ROWS):
-            rows = slice(start, start + ROWS)
-            latent = rng.standard_normal((len(inputs[rows]), self.latent_size), np.float32)
-            part = {name: value[rows] for name, value in kept.items()}
-            energies = self.network(latent, inputs[rows]) * (1000 * part["energy"][:, None])
-            if not np.isfinite(energies).all():
-                bad = int(np.flatnonzero(~np.isfinite(energies).all(axis=1))[0])
-                at = ", ".join(f"{name} {value[bad]:g}" for name, value in part.items())
-                raise CaloganError(
-                    f"the generator gave energies that are not finite at {at}; "
-                    "it cannot be used there"
-                )
-            made = Showers(energies, part, self.geometry, provenance=made_by)
+        for start in range(0, shape[0], ROWS):
+            part = {c.name: values[c.name][start : start + ROWS] for c in self.conditions}
+            kept = {name: value.astype(np.float32) for name, value in part.items()}
+            made = Showers(self._make(part, rng), kept, self.geometry, provenance=made_by)
             yield made.apply_threshold(self.readout_threshold)
+
+    def _make(
+        self, values: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Energies in MeV, (k, n_voxels), before the threshold, at conditions of shape (k,)."""
+        inputs = network_input(self.conditions, values)
+        latent = rng.standard_normal((len(inputs), self.latent_size), np.float32)
+        incident = values["energy"].astype(np.float32)
+        energies = self.network(latent, inputs) * (1000 * incident[:, None])
+        if not np.isfinite(energies).all():
+            bad = int(np.flatnonzero(~np.isfinite(energies).all(axis=1))[0])
+            at = ", ".join(f"{name} {value[bad]:g}" for name, value in values.items())
+            raise CaloganError(
+                f"the generator gave energies that are not finite at {at}; it cannot be used there"
+            )
+        return energies
 
 
 def weights_sha256(weights: Sequence[NDArray[np.float32]]) -> str:

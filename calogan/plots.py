@@ -22,6 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 from numpy.typing import NDArray
 
 from calogan.classifier import ClassifierResult
+from calogan.density_ratio import Reliability
 from calogan.evaluation import Comparison, ConditionBins, Correlations, Histogram, Pictures, Profile
 from calogan.geometry import Geometry
 from calogan.metrics import Floats, Value
@@ -372,6 +373,23 @@ def roc(results: Sequence[ClassifierResult]) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), labelspacing=1.0)
+    return figure
+
+
+def reliability(found: Reliability) -> Figure:
+    """Predicted against observed probability; on the diagonal a classifier is calibrated."""
+    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.errorbar(
+        found.predicted, found.observed, found.uncertainty,
+        fmt="o", markersize=4, color=GENERATED,
+    )  # fmt: skip
+    axes.set_xlabel("probability predicted")
+    axes.set_ylabel("fraction of Geant4 showers")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_aspect("equal")
     return figure
 
 

@@ -83,6 +83,12 @@ def _figures(e: Evaluation, layers: list[int]) -> Iterator[tuple[str, Figure, st
             "Correlations of the layers' energies",
         )
     yield "roc", plots.roc(e.classifiers), "ROC curves of the classifiers"
+    if e.refinement is not None:
+        yield (
+            "reliability",
+            plots.reliability(e.refinement.reliability),
+            "Predicted and observed probability of the refiner's classifier",
+        )
 
 
 def _drawn(c: Comparison, layers: list[int]) -> bool:
