@@ -491,8 +491,10 @@ def evaluate(
     if again:
         _print_cost(again.efficiency)
         out.print(
-            f"showers per second: {again.rates[0]:,.0f} raw, {again.rates[1]:,.0f} refined",
+            f"showers per second of processor time: {again.rates[0]:,.0f} raw, "
+            f"{again.rates[1]:,.0f} refined",
             highlight=False,
+            soft_wrap=True,
         )
     err.print(found.settings["note"], markup=False, highlight=False, soft_wrap=True)
     out.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)

@@ -310,7 +310,7 @@ class Refinement:
     efficiency: Efficiency
     """Of the raw generator's showers at the conditions of the reference."""
     rates: tuple[float, float]
-    """Showers per second in this process: raw, refined."""
+    """Showers per second of processor time: raw, refined."""
     reliability: Reliability
     """Calibration, on showers that the refiner was not trained on."""
 
