@@ -32,6 +32,14 @@ class Classifier(str, Enum):
     full = "full"
 
 
+class FigureKind(str, Enum):
+    """File format of a figure."""
+
+    svg = "svg"
+    png = "png"
+    pdf = "pdf"
+
+
 app = typer.Typer(
     name="calogan",
     help="Conditional GANs and VAEs for calorimeter showers: from ROOT hits to a generator in C++.",
@@ -414,6 +422,10 @@ def evaluate(
         Path | None,
         typer.Option("--refiner", help="Made by refine: compare its showers besides."),
     ] = None,
+    figures: Annotated[
+        FigureKind | None,
+        typer.Option(help="Write the report's figures to files too, in OUTPUT/figures."),
+    ] = None,
 ) -> None:
     """Compare generated showers with full simulation: numbers with errors, and an HTML report.
 
@@ -437,6 +449,7 @@ def evaluate(
 
     from calogan.evaluate import evaluate_files, evaluate_run
     from calogan.holdout import parse_bands
+    from calogan.report import save_figures
     from calogan.tables import bins_table, measures_table, study_table
 
     _import_tensorflow_quietly()
@@ -469,6 +482,8 @@ def evaluate(
                 **options,
             )
 
+    if figures is not None:
+        save_figures(found, report.parent / "figures", figures.value)
     out.print(bins_table(found))
     out.print(measures_table(found))
     summary = Table(title=f"Summary of {found.settings['n_showers']} showers, worst of each kind")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,6 +18,7 @@ from matplotlib.figure import Figure
 
 from calogan import plots
 from calogan.evaluation import Comparison, Evaluation
+from calogan.files import atomic_path
 from calogan.observables import GROUPS
 
 MAX_LAYERS = 4
@@ -51,6 +54,15 @@ def render(evaluation: Evaluation) -> str:
             for level in ("equal", "close", "off")
         },
     )
+
+
+def save_figures(evaluation: Evaluation, folder: Path, kind: Literal["svg", "png", "pdf"]) -> None:
+    """Write every figure of the page to a file of its own, FOLDER/NAME.KIND, on white."""
+    layers = plots.spread(evaluation.geometry.n_layers, MAX_LAYERS)
+    with plots.drawing():
+        for name, figure, _ in _figures(evaluation, layers):
+            with atomic_path(folder / f"{name}.{kind}") as path:
+                figure.savefig(path, format=kind, dpi=SVG_DPI, facecolor="white")
 
 
 def _figures(e: Evaluation, layers: list[int]) -> Iterator[tuple[str, Figure, str]]:

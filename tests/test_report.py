@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from evaluations import make_flat, quick, rings, without_classifiers
@@ -51,6 +52,13 @@ def test_every_section_and_figure_is_there(page: str) -> None:
     ]
     assert {f"figure-{name}" for name in figures} <= set(ids)
     assert page.count("<svg") == page.count('aria-label="') == len(figures)
+
+
+def test_figures_as_files(tmp_path: Path) -> None:
+    report.save_figures(quick(), tmp_path / "figures", "png")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    assert {"roc.png", "condition-energy.png", "group-width.png"} <= set(written)
+    assert all(content.startswith(b"\x89PNG") for content in written.values())
 
 
 def test_the_page_needs_nothing_from_elsewhere(page: str) -> None:
