@@ -1,0 +1,5 @@
+"""`python -m calogan.cli`."""
+
+from calogan.cli import main
+
+main()

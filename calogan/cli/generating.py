@@ -1,0 +1,178 @@
+"""Commands for generators: `export`, `generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from calogan.cli.app import app, err, import_tensorflow_quietly, out
+from calogan.errors import CaloganError
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="lwtnn JSON to write.")],
+) -> None:
+    """Write the generator of a run as one lwtnn JSON, which the C++ runner and others load.
+
+    Example:
+
+      calogan export build/run -o generator.json
+    """
+    from calogan.export import export_run
+
+    import_tensorflow_quietly()
+    block = export_run(run, output)
+    ranges = ", ".join(
+        f"{c['name']} {c['low']:g}..{c['high']:g} {c['unit']}"
+        for c in block["conditions"]["variables"]
+    )
+    size = output.stat().st_size / 1e6
+    n_latents = sum(node["size"] for node in block["latent"]["nodes"])
+    out.print(
+        f"{output}: {size:.1f} MB, {n_latents} latents, {ranges}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+class _ConditionsCommand(TyperCommand):
+    """A command that takes options it does not know, in any order: the generator's conditions."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {name for parameter in self.params for name in parameter.opts}
+        mine: list[str] = []
+        conditions: list[str] = []
+        rest = iter(args)
+        for argument in rest:
+            if not argument.startswith("--") or argument.split("=")[0] in known | {"--help"}:
+                mine.append(argument)
+            else:
+                conditions.append(argument)
+                conditions += [next(rest, "")] if "=" not in argument else []
+        return super().parse_args(ctx, [*mine, *conditions])
+
+
+@app.command(
+    cls=_ConditionsCommand,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+def generate(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(help="Run directory or exported JSON.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 store to write.")],
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", help="Store: one shower for each of its entries, same conditions."),
+    ] = None,
+    number: Annotated[
+        int | None,
+        typer.Option("--number", "-n", min=1, help="Showers, if not --like; 1000 if not given."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same showers.")] = 1,
+    allow_extrapolation: Annotated[
+        bool, typer.Option("--allow-extrapolation", help="Go beyond the trained range.")
+    ] = False,
+    refiner: Annotated[
+        Path | None,
+        typer.Option("--refiner", help="Made by refine: keep only showers that it accepts."),
+    ] = None,
+) -> None:
+    """Generate showers into a store like any other.
+
+    Every condition of the generator is an option: --energy 10 for one value, --energy 1:50 to draw
+    between two (evenly in the logarithm if the condition is on a log scale). Units are the
+    card's: GeV, rad. The same seed gives the same showers again; calogan-generate, the C++ program,
+    makes others from it.
+
+    Examples:
+
+      calogan generate generator.json --energy 1:50 --theta 0:0.35 -n 10000 -o showers.h5
+
+      calogan generate build/run --like test.h5 -o showers.h5 --seed 7
+    """
+    import numpy as np
+    from rich.progress import Progress as Bar
+
+    from calogan.generator import Generator, generate_store
+    from calogan.io import store
+
+    if source.is_dir():  # a JSON needs no TensorFlow
+        import_tensorflow_quietly()
+    generator = Generator.load(source)
+    if refiner is not None:
+        from calogan.refine import load_refiner, refined
+
+        generator = refined(generator, load_refiner(refiner))
+    asked = _condition_options(context.args, [c.name for c in generator.conditions])
+    names = [c.name for c in generator.conditions]
+    if like is not None:
+        given = [f"--{name}" for name in sorted(asked)] + ["-n"] * (number is not None)
+        if given:
+            raise CaloganError(
+                f"--like gives all conditions and the number, so leave out {', '.join(given)}"
+            )
+        conditions = store.load_conditions(like)
+        missing = [name for name in names if name not in conditions]
+        if missing:
+            raise CaloganError(f"{like} has no conditions {missing}, it has {sorted(conditions)}")
+        values: dict[str, Any] = {name: conditions[name] for name in names}
+    else:
+        missing = [name for name in names if name not in asked]
+        if missing:
+            options = " ".join(f"--{c.name} {c.low:g}:{c.high:g}" for c in generator.conditions)
+            raise CaloganError(f"conditions {missing} are not given; as in: {options}")
+        rng = np.random.default_rng([seed, 1])
+        n = number or 1000
+        values = {
+            c.name: c.draw(*asked[c.name], n, rng)
+            if asked[c.name][0] < asked[c.name][1]
+            else np.full(n, asked[c.name][0])
+            for c in generator.conditions
+        }
+    total = len(next(iter(values.values())))
+    with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("generating", total=total)
+        generate_store(
+            generator,
+            values,
+            output,
+            seed,
+            like=like,
+            allow_extrapolation=allow_extrapolation,
+            progress=lambda done: bar.advance(task, done),
+        )
+    out.print(f"{total:,} showers in {output}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _condition_options(arguments: list[str], known: list[str]) -> dict[str, tuple[float, float]]:
+    """Read --NAME VALUE and --NAME LOW:HIGH (also --NAME=...) for the generator's conditions."""
+    from calogan.errors import nearest
+
+    flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") else [a])]
+    found: dict[str, tuple[float, float]] = {}
+    for option, text in zip(flat[::2], [*flat[1::2], ""], strict=False):
+        if not option.startswith("--") or option[2:] not in known:
+            raise CaloganError(
+                f"unknown option {option!r}; the generator's conditions are "
+                f"{', '.join(f'--{name}' for name in known)}; nearest: {nearest(option[2:], known)}"
+            )
+        try:
+            ends = [float(end) for end in text.split(":")]
+        except ValueError:
+            ends = []
+        if len(ends) not in (1, 2) or ends[0] > ends[-1]:
+            raise CaloganError(
+                f"{option} {text}: expected a number as in {option} 10, "
+                f"or a range as in {option} 1:50"
+            )
+        found[option[2:]] = (ends[0], ends[-1])
+    return found
