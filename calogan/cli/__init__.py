@@ -3,7 +3,7 @@
 Each command imports what it needs when it runs: `calogan --help` answers at once.
 """
 
-from calogan.cli.app import app, main
+from calogan.cli.shared import app, main
 
 # The commands, in the order in which --help lists them.
 # isort: split

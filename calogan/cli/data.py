@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from calogan.cli.app import app, err, out
+from calogan.cli.shared import app, err, out
 from calogan.errors import CaloganError
 
 if TYPE_CHECKING:

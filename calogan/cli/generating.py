@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from calogan.cli.app import app, err, import_tensorflow_quietly, out
+from calogan.cli.shared import app, err, import_tensorflow_quietly, out
 from calogan.errors import CaloganError
 
 if TYPE_CHECKING:

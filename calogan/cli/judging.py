@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from calogan.cli.app import app, err, import_tensorflow_quietly, out
+from calogan.cli.shared import app, err, import_tensorflow_quietly, out
 from calogan.errors import CaloganError
 
 if TYPE_CHECKING:
