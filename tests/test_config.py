@@ -26,10 +26,10 @@ def test_shipped_card() -> None:
     assert card.build_geometry().n_voxels == 504
 
 
-@pytest.mark.parametrize("name", ["par04", "calogan_fancy_tree"])
+@pytest.mark.parametrize("name", ["par04", "calogan_fancy_tree", "wgan"])
 def test_cards_in_data(name: str) -> None:
     card = load_card(CARDS / f"{name}.toml")
-    assert card.build_geometry().n_voxels == {"par04": 6480, "calogan_fancy_tree": 504}[name]
+    assert card.build_geometry().n_voxels == (6480 if name == "par04" else 504)
 
 
 def test_a_card_in_full_reads_back_the_same() -> None:
@@ -99,6 +99,31 @@ def test_units_convert() -> None:
         ("[geometry]", "[geometri]", r"unknown key 'geometri'; nearest: 'geometry'"),
         ("n = 96", "n = -1", r"geometry\.layers\[0\]\.y: expected numbers low < high"),
         ("readout_threshold = 0.3", "readout_threshold = -1", r"'data\.readout_threshold' is -1"),
+        (
+            "[training]",
+            '[training]\nloss = "hinge"\nlabel_smoothing = 0.1',
+            r"'training': label_smoothing is 0\.1, but loss 'hinge' has no labels; leave",
+        ),
+        (
+            "[training]",
+            "[training]\nlabel_flipping = 0.1",
+            r"label_flipping is 0\.1, but loss 'relativistic' has no labels.*minimax, non_sat",
+        ),
+        (
+            "[training]",
+            "[training]\ngradient_penalty = 10",
+            r"gradient_penalty is 10, but loss 'relativistic' does not ask for slope 1; use r1",
+        ),
+        (
+            "[training]",
+            '[training]\nloss = "wasserstein"\nr1 = 0\nr2 = 0',
+            r"'wasserstein' has no minimum.*set gradient_penalty = 10",
+        ),
+        (
+            "[training]",
+            '[training]\nloss = "wgan"',
+            r"'training\.loss' is 'wgan': Input should be 'relativistic', .* or 'wasserstein'",
+        ),
         ("readout_threshold", "threshold", r"unknown key 'data\.threshold'; nearest"),
     ],
 )

@@ -75,7 +75,21 @@ def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
     assert run.generator_weights.is_file() and run.critic_weights.is_file()
 
 
-@pytest.mark.parametrize("setting", [{}, {"jit": True, "critic_steps": 2}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        {
+            "jit": True,
+            "critic_steps": 2,
+            "loss": "non_saturating",
+            "label_flipping": 0.2,
+            "instance_noise": 0.5,
+            "spectral_normalization": True,
+        },
+        {"loss": "wasserstein", "gradient_penalty": 10},
+    ],
+)
 def test_resuming_passes_through_the_same_states(
     data: Path, tmp_path: Path, setting: dict[str, object]
 ) -> None:

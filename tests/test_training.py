@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from samples import make_card, make_showers
 
 from calogan.base_trainer import mirror_permutations
@@ -64,12 +65,63 @@ def test_networks_by_their_layouts_train(showers: Showers) -> None:
         np.testing.assert_array_equal(weight.numpy(), value)
 
 
-@pytest.mark.parametrize("setting", [{"critic_steps": 3}, {"mixed_precision": True}, {"jit": True}])
+WASSERSTEIN = {"loss": "wasserstein", "gradient_penalty": 10, "r1": 0, "r2": 0}
+NOISE = {
+    "loss": "non_saturating",
+    "label_smoothing": 0.1,
+    "label_flipping": 0.2,
+    "instance_noise": 0.5,
+    "spectral_normalization": True,
+}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"critic_steps": 3},
+        {"mixed_precision": True, **NOISE},
+        {"jit": True, "critic_steps": 2, **WASSERSTEIN, "spectral_normalization": True},
+    ],
+)
 def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) -> None:
     trainer = Trainer(make_card(training=setting), showers)
     losses = trainer.advance(2)
     assert trainer.update == 2
     assert np.isfinite(list(losses.values())).all()
+    penalties = {"gradient_penalty"} if "gradient_penalty" in setting else {"r1", "r2"}
+    others = {"critic_loss", "score_gap", "generator_loss", "moments"}
+    assert losses.keys() == penalties | others
+
+
+def test_the_noise_is_a_function_of_seed_and_update(showers: Showers) -> None:
+    together, apart = (Trainer(make_card(training=NOISE), showers) for _ in range(2))
+    together.advance(3)
+    for _ in range(3):
+        apart.advance(1)
+    for a, b in zip(_weights(together), _weights(apart), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_instance_noise_falls_to_zero_with_the_last_update(showers: Showers) -> None:
+    trainer = Trainer(make_card(training={"instance_noise": 0.5, "updates": 10}), showers)
+    views = [tf.zeros((400, 20)), tf.zeros((400, 3))]
+    for update, spread in ((0, 0.5), (5, 0.25), (10, 0.0)):
+        trainer._update.assign(update)
+        first, second = trainer._blurred(views, tf.constant([1, 2], tf.int64))
+        assert np.std(first) == pytest.approx(spread, rel=0.05)
+        assert np.std(second) == pytest.approx(spread, rel=0.1)
+
+
+def test_spectral_normalization_bounds_every_layer_of_the_critic(showers: Showers) -> None:
+    trainer = Trainer(make_card(training={"spectral_normalization": True}), showers)
+    trainer.advance(12)
+    weights = trainer._critic_weights(follow=False)
+    kernels = [np.asarray(w) for w in weights if len(w.shape) == 2]
+    assert len(kernels) == len(trainer._directions) == 5
+    for kernel in kernels:
+        assert np.linalg.norm(kernel, 2) == pytest.approx(1, abs=0.1)
+    raw = [np.linalg.norm(v, 2) for v in trainer.critic.trainable_variables if v.name == "kernel"]
+    assert max(raw) > 1.2
 
 
 def test_mirrored_showers_keep_their_energy_and_flip_their_centre() -> None:
