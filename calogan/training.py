@@ -97,10 +97,8 @@ class Trainer(BaseTrainer):
 
     def _judge(self, weights: list[Any], views: list[Any], inputs: Any) -> Any:
         """Scores by the critic with these weights."""
-        state = self.critic.non_trainable_variables
-        scores, new = self.critic.stateless_call(weights, state, [*views, inputs], training=True)
-        for variable, value in zip(state, new, strict=True):
-            variable.assign(value)
+        # No other state: a critic that mixes the showers of a batch is refused by its layout.
+        scores, _ = self.critic.stateless_call(weights, [], [*views, inputs], training=True)
         return scores
 
     def _blurred(self, views: list[Any], seed: Any) -> list[Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from calogan.config import Card, ConditionCard, Input, load_card, shipped_card
+from calogan.config import Card, ConditionCard, Input, Training, load_card, shipped_card
 from calogan.errors import CaloganError
 
 CARDS = Path(__file__).parents[1] / "data" / "cards"
@@ -116,11 +116,6 @@ def test_units_convert() -> None:
         ),
         (
             "[training]",
-            '[training]\nloss = "wasserstein"\nr1 = 0\nr2 = 0',
-            r"'wasserstein' has no minimum.*set gradient_penalty = 10",
-        ),
-        (
-            "[training]",
             '[training]\nloss = "wgan"',
             r"'training\.loss' is 'wgan': Input should be 'relativistic', .* or 'wasserstein'",
         ),
@@ -130,6 +125,13 @@ def test_units_convert() -> None:
 def test_mistakes(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(CaloganError, match=message):
         changed(tmp_path, old, new)
+
+
+def test_a_wasserstein_critic_needs_a_bound() -> None:
+    with pytest.raises(ValueError, match=r"has no minimum while.*set gradient_penalty = 10"):
+        Training(loss="wasserstein", r1=0, r2=0)
+    for bound in ({"gradient_penalty": 10}, {"r1": 1}, {"spectral_normalization": True}):
+        Training.model_validate({"loss": "wasserstein", "r1": 0, "r2": 0, **bound})
 
 
 def test_cells_need_a_place_for_the_number() -> None:

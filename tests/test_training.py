@@ -80,7 +80,7 @@ NOISE = {
     [
         {"critic_steps": 3},
         {"mixed_precision": True, **NOISE},
-        {"jit": True, "critic_steps": 2, **WASSERSTEIN, "spectral_normalization": True},
+        {"jit": True, **WASSERSTEIN, "spectral_normalization": True},
     ],
 )
 def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) -> None:
