@@ -81,13 +81,12 @@ def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
         {},
         {
             "jit": True,
-            "critic_steps": 2,
             "loss": "non_saturating",
             "label_flipping": 0.2,
             "instance_noise": 0.5,
             "spectral_normalization": True,
         },
-        {"loss": "wasserstein", "gradient_penalty": 10},
+        {"loss": "wasserstein", "gradient_penalty": 10, "critic_steps": 2},
     ],
 )
 def test_resuming_passes_through_the_same_states(
