@@ -157,7 +157,7 @@ def evaluate_run(
                 ]
             ),
             "generator": str(run),
-            "weights_sha256": generator.identity["weights_sha256"],
+            "weights_sha256": generator.identity.get("weights_sha256", ""),
             "reference": str(reference),
             "n_dropped": n_dropped,
             "training_events_known": seen is not None,

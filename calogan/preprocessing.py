@@ -17,6 +17,8 @@ from calogan.geometry import Geometry
 FIT_SHOWERS = 50_000
 """Showers enough to measure means and spreads."""
 N_COUNT_LEVELS = 14
+LEAST_SPREAD = 1e-4
+"""Of a feature; features are fractions, logarithms, numbers of cells, lengths in 100 mm."""
 COUNT_SHARPNESS = 5.0
 """Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
 
@@ -110,7 +112,9 @@ class Preprocessing:
         """
         basis = condition_basis(conditions, xp)
         raw = self._raw_features(energies, incident, xp)
-        return (raw - xp.matmul(basis, self.mean)) * xp.exp(-xp.matmul(basis, self.log_spread))
+        # What hardly varies is left small: divided by its spread it would be rounding noise.
+        log_scale = xp.minimum(-xp.matmul(basis, self.log_spread), -float(np.log(LEAST_SPREAD)))
+        return (raw - xp.matmul(basis, self.mean)) * xp.exp(log_scale)
 
     def _raw_features(self, energies: Any, incident: Any, xp: ModuleType) -> Any:
         n_layers = self.geometry.n_layers
