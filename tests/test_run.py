@@ -80,7 +80,6 @@ def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
     [
         {},
         {
-            "jit": True,
             "loss": "non_saturating",
             "label_flipping": 0.2,
             "instance_noise": 0.5,
