@@ -43,10 +43,49 @@ inline Vector select(Mask mask, Vector yes, Vector no) { return mask ? yes : no;
 // ---------------------------------------------------------------------------------------------
 // Dense layers
 
-template <std::size_t Panels, std::size_t Columns>
-void tile(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
-          const float* x, std::size_t ldx, float* y, std::size_t ldy) {
-  const std::size_t panel_size = panel_rows * inputs;
+// A format says how weights are read from a panel: `group` inputs at once, each as a vector.
+
+typedef std::uint32_t Bits __attribute__((vector_size(width * 4)));
+typedef signed char Bytes __attribute__((vector_size(width)));
+
+struct Float32 {
+  static constexpr std::size_t group = 1;
+  static constexpr std::size_t scale_bytes = 0;  // at the beginning of each stretch
+  static constexpr std::size_t group_bytes = panel_rows * 4;
+  static void read(const unsigned char* p, Vector (&w)[group]) { __builtin_memcpy(w, p, sizeof w[0]); }
+  static constexpr std::size_t lane_bytes = 4;
+};
+
+struct Bfloat16 {
+  static constexpr std::size_t group = 2;
+  static constexpr std::size_t scale_bytes = 0;
+  static constexpr std::size_t group_bytes = panel_rows * 4;
+  static constexpr std::size_t lane_bytes = 4;
+  static void read(const unsigned char* p, Vector (&w)[group]) {
+    Bits words;
+    __builtin_memcpy(&words, p, sizeof words);
+    const Bits first = words << 16;
+    const Bits second = words & 0xFFFF0000u;
+    __builtin_memcpy(&w[0], &first, sizeof first);
+    __builtin_memcpy(&w[1], &second, sizeof second);
+  }
+};
+
+struct Int8 {
+  static constexpr std::size_t group = 1;
+  static constexpr std::size_t scale_bytes = panel_rows * 4;
+  static constexpr std::size_t group_bytes = panel_rows;
+  static constexpr std::size_t lane_bytes = 1;
+  static void read(const unsigned char* p, Vector (&w)[group]) {
+    Bytes bytes;
+    __builtin_memcpy(&bytes, p, sizeof bytes);
+    w[0] = __builtin_convertvector(bytes, Vector);
+  }
+};
+
+template <class Format, std::size_t Panels, std::size_t Columns>
+void tile(const unsigned char* panels, std::size_t panel_bytes, const float* bias, std::size_t rows,
+          std::size_t inputs, const float* x, std::size_t ldx, float* y, std::size_t ldy) {
   Vector sum[Columns][Panels][registers];
   for (std::size_t c = 0; c < Columns; ++c) {
     for (std::size_t p = 0; p < Panels; ++p) {
@@ -57,27 +96,37 @@ void tile(const float* panels, const float* bias, std::size_t rows, std::size_t 
   }
   // Partial sums over a few inputs at a time, then summed: rounding errors grow with the square root
   // of the length of a sum, and these are the errors that a softmax magnifies.
-  constexpr std::size_t stretch = 64;
   for (std::size_t first = 0; first < inputs; first += stretch) {
     const std::size_t end = first + stretch < inputs ? first + stretch : inputs;
+    const unsigned char* const scales = panels;
+    panels += Format::scale_bytes;
     Vector part[Columns][Panels][registers] = {};
-    for (std::size_t k = first; k < end; ++k) {
-      Vector w[Panels][registers];
+    for (std::size_t k = first; k < end; k += Format::group) {
+      Vector w[Panels][registers][Format::group];
       for (std::size_t p = 0; p < Panels; ++p) {
         for (std::size_t r = 0; r < registers; ++r) {
-          w[p][r] = load(panels + p * panel_size + k * panel_rows + r * width);
+          Format::read(panels + p * panel_bytes + r * width * Format::lane_bytes, w[p][r]);
         }
       }
-      for (std::size_t c = 0; c < Columns; ++c) {
-        const float value = x[c * ldx + k];
-        for (std::size_t p = 0; p < Panels; ++p) {
-          for (std::size_t r = 0; r < registers; ++r) part[c][p][r] += w[p][r] * value;
+      panels += Format::group_bytes;
+      for (std::size_t g = 0; g < Format::group && k + g < end; ++g) {
+        for (std::size_t c = 0; c < Columns; ++c) {
+          const float value = x[c * ldx + k + g];
+          for (std::size_t p = 0; p < Panels; ++p) {
+            for (std::size_t r = 0; r < registers; ++r) part[c][p][r] += w[p][r][g] * value;
+          }
         }
       }
     }
-    for (std::size_t c = 0; c < Columns; ++c) {
-      for (std::size_t p = 0; p < Panels; ++p) {
-        for (std::size_t r = 0; r < registers; ++r) sum[c][p][r] += part[c][p][r];
+    for (std::size_t p = 0; p < Panels; ++p) {
+      for (std::size_t r = 0; r < registers; ++r) {
+        if constexpr (Format::scale_bytes > 0) {
+          Vector scale;
+          __builtin_memcpy(&scale, scales + p * panel_bytes + r * width * 4, sizeof scale);
+          for (std::size_t c = 0; c < Columns; ++c) sum[c][p][r] += scale * part[c][p][r];
+        } else {
+          for (std::size_t c = 0; c < Columns; ++c) sum[c][p][r] += part[c][p][r];
+        }
       }
     }
   }
@@ -97,51 +146,63 @@ void tile(const float* panels, const float* bias, std::size_t rows, std::size_t 
 }
 
 // The columns left over after full tiles, fewer than `Columns`.
-template <std::size_t Panels, std::size_t Columns>
-void last_columns(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
-                  const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t left) {
+template <class Format, std::size_t Panels, std::size_t Columns>
+void last_columns(const DenseWeights& w, std::size_t row, const float* x, std::size_t ldx, float* y,
+                  std::size_t ldy, std::size_t left) {
   if constexpr (Columns > 1) {
     if (left == Columns - 1) {
-      tile<Panels, Columns - 1>(panels, bias, rows, inputs, x, ldx, y, ldy);
+      tile<Format, Panels, Columns - 1>(w.panels + row / panel_rows * w.panel_bytes, w.panel_bytes,
+                                        w.bias + row, w.rows - row, w.inputs, x, ldx, y + row, ldy);
     } else {
-      last_columns<Panels, Columns - 1>(panels, bias, rows, inputs, x, ldx, y, ldy, left);
+      last_columns<Format, Panels, Columns - 1>(w, row, x, ldx, y, ldy, left);
     }
   }
 }
 
-template <std::size_t Panels, std::size_t Columns>
-void panel_columns(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
-                   const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
+// All columns of the panels that begin with `row`.
+template <class Format, std::size_t Panels, std::size_t Columns>
+void panel_columns(const DenseWeights& w, std::size_t row, const float* x, std::size_t ldx, float* y,
+                   std::size_t ldy, std::size_t n) {
   std::size_t c = 0;
   for (; c + Columns <= n; c += Columns) {
-    tile<Panels, Columns>(panels, bias, rows, inputs, x + c * ldx, ldx, y + c * ldy, ldy);
+    last_columns<Format, Panels, Columns + 1>(w, row, x + c * ldx, ldx, y + c * ldy, ldy, Columns);
   }
   if (c < n) {
-    last_columns<Panels, Columns>(panels, bias, rows, inputs, x + c * ldx, ldx, y + c * ldy, ldy,
-                                  n - c);
+    last_columns<Format, Panels, Columns>(w, row, x + c * ldx, ldx, y + c * ldy, ldy, n - c);
   }
 }
 
-template <std::size_t Panels, std::size_t Columns>
-void all_panels(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
-                const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
+template <class Format, std::size_t Panels, std::size_t Columns>
+void all_panels(const DenseWeights& w, const float* x, std::size_t ldx, float* y, std::size_t ldy,
+                std::size_t n) {
   std::size_t row = 0;
-  for (; row + (Panels - 1) * panel_rows < rows; row += Panels * panel_rows) {
-    panel_columns<Panels, Columns>(panels + row * inputs, bias + row, rows - row, inputs, x, ldx,
-                                   y + row, ldy, n);
+  for (; row + (Panels - 1) * panel_rows < w.rows; row += Panels * panel_rows) {
+    panel_columns<Format, Panels, Columns>(w, row, x, ldx, y, ldy, n);
   }
-  for (; row < rows; row += panel_rows) {
-    panel_columns<1, Columns>(panels + row * inputs, bias + row, rows - row, inputs, x, ldx,
-                              y + row, ldy, n);
+  for (; row < w.rows; row += panel_rows) {
+    panel_columns<Format, 1, Columns>(w, row, x, ldx, y, ldy, n);
   }
 }
 
-void dense(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
-           const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n) {
+template <class Format>
+void dense_of(const DenseWeights& w, const float* x, std::size_t ldx, float* y, std::size_t ldy,
+              std::size_t n) {
   if (n == 1) {
-    all_panels<single_panels, 1>(panels, bias, rows, inputs, x, ldx, y, ldy, n);
+    all_panels<Format, single_panels, 1>(w, x, ldx, y, ldy, n);
   } else {
-    all_panels<batch_panels, batch_columns>(panels, bias, rows, inputs, x, ldx, y, ldy, n);
+    all_panels<Format, batch_panels, batch_columns>(w, x, ldx, y, ldy, n);
+  }
+}
+
+void dense(const DenseWeights& w, const float* x, std::size_t ldx, float* y, std::size_t ldy,
+           std::size_t n) {
+  switch (w.storage) {
+    case Storage::float32:
+      return dense_of<Float32>(w, x, ldx, y, ldy, n);
+    case Storage::bfloat16:
+      return dense_of<Bfloat16>(w, x, ldx, y, ldy, n);
+    case Storage::int8:
+      return dense_of<Int8>(w, x, ldx, y, ldy, n);
   }
 }
 

@@ -30,6 +30,26 @@ struct Activation {
 // input by input, so that the inner loop reads them in order.
 constexpr std::size_t panel_rows = 16;
 
+// Sums run over this many inputs at a time, and the partial sums are then summed.
+constexpr std::size_t stretch = 64;
+
+// What a panel holds; everything is little-endian.
+enum class Storage : std::uint32_t {
+  float32,   // for each input, panel_rows floats
+  bfloat16,  // for each pair of inputs, panel_rows words: the first input's weight in the lower half
+  int8       // for each stretch, panel_rows float scales; then for each input, panel_rows bytes
+};
+
+// A view of a dense layer's weights and biases, padded with zeros to whole panels.
+struct DenseWeights {
+  Storage storage = Storage::float32;
+  std::size_t rows = 0;
+  std::size_t inputs = 0;
+  std::size_t panel_bytes = 0;  // from one panel to the next
+  const unsigned char* panels = nullptr;
+  const float* bias = nullptr;
+};
+
 // How many pairs of normal deviates are made at once.
 constexpr std::size_t deviate_pairs = 32;
 
@@ -37,10 +57,10 @@ constexpr std::size_t deviate_pairs = 32;
 struct Kernels {
   const char* name;
 
-  // y = W x + bias for n columns. Each element is summed over the inputs in order, whatever n is, so
-  // that a shower does not depend on the batch it is made in.
-  void (*dense)(const float* panels, const float* bias, std::size_t rows, std::size_t inputs,
-                const float* x, std::size_t ldx, float* y, std::size_t ldy, std::size_t n);
+  // y = W x + bias for n columns. Each element is summed over the inputs in the same order, whatever
+  // n is, so that a shower does not depend on the batch it is made in.
+  void (*dense)(const DenseWeights& w, const float* x, std::size_t ldx, float* y, std::size_t ldy,
+                std::size_t n);
 
   // y = f(y), in place, for n columns; softmax is over a column. Within 4e-7 of the exact value,
   // relative. As in lwtnn, sigmoid is exactly 0 below -30; softmax gives exactly 0 where the exact
@@ -56,10 +76,5 @@ struct Kernels {
 // The variants that this machine can run, the plainest first, the quickest last.
 const std::vector<const Kernels*>& available_kernels();
 inline const Kernels& best_kernels() { return *available_kernels().back(); }
-
-// Row-major (rows, inputs) weights to panels, and a bias (may be empty) to the same padded length.
-std::vector<float> pack_weights(const std::vector<float>& row_major, std::size_t rows,
-                                std::size_t inputs);
-std::vector<float> pack_bias(const std::vector<float>& bias, std::size_t rows);
 
 }  // namespace calogan::detail

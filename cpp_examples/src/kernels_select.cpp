@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "kernels.hpp"
 
 namespace calogan::detail {
@@ -26,29 +24,6 @@ const std::vector<const Kernels*>& available_kernels() {
     return found;
   }();
   return kernels;
-}
-
-namespace {
-
-std::size_t padded(std::size_t rows) { return (rows + panel_rows - 1) / panel_rows * panel_rows; }
-
-}  // namespace
-
-std::vector<float> pack_weights(const std::vector<float>& row_major, std::size_t rows,
-                                std::size_t inputs) {
-  std::vector<float> panels(padded(rows) * inputs, 0.0f);
-  for (std::size_t row = 0; row < rows; ++row) {
-    float* panel = panels.data() + row / panel_rows * panel_rows * inputs + row % panel_rows;
-    const float* weights = row_major.data() + row * inputs;
-    for (std::size_t k = 0; k < inputs; ++k) panel[k * panel_rows] = weights[k];
-  }
-  return panels;
-}
-
-std::vector<float> pack_bias(const std::vector<float>& bias, std::size_t rows) {
-  std::vector<float> out(padded(rows), 0.0f);
-  std::copy(bias.begin(), bias.end(), out.begin());
-  return out;
 }
 
 }  // namespace calogan::detail

@@ -14,8 +14,8 @@ namespace calogan::detail {
 
 class Network::Builder {
  public:
-  Builder(ModelFile& model, const std::string& source, Network& network)
-      : model_(model), source_(source), network_(network) {}
+  Builder(ModelFile& model, const std::string& source, Storage storage, Network& network)
+      : model_(model), source_(source), storage_(storage), network_(network) {}
 
   void build() {
     take_nodes();
@@ -409,8 +409,7 @@ class Network::Builder {
       std::vector<PackedMatrix> out;
       for (const Matrix* matrix : matrices) {
         const std::size_t rows = matrix->weights.size() / inputs;
-        out.push_back({pack_weights(matrix->weights, rows, inputs), pack_bias(matrix->bias, rows),
-                       rows, inputs});
+        out.push_back(pack(matrix->weights, matrix->bias, rows, inputs, storage_));
       }
       entry = std::make_shared<const std::vector<PackedMatrix>>(std::move(out));
     }
@@ -490,15 +489,17 @@ class Network::Builder {
 
   ModelFile& model_;
   const std::string& source_;
+  Storage storage_;
   Network& network_;
   std::vector<GraphNode> nodes_;
   std::vector<std::size_t> order_;
   std::map<LayerPointer, std::shared_ptr<const std::vector<PackedMatrix>>> packed_;
 };
 
-Network::Network(ModelFile& model, const std::string& source, const Kernels& kernels)
+Network::Network(ModelFile& model, const std::string& source, Storage storage,
+                 const Kernels& kernels)
     : kernels_(&kernels) {
-  Builder(model, source, *this).build();
+  Builder(model, source, storage, *this).build();
   // Activations of a block should stay in the second-level cache beside the panel of weights in use.
   constexpr std::size_t cache_floats = (std::size_t{1} << 20) / sizeof(float);
   constexpr std::size_t tile = 24;  // a multiple of every kernel's number of columns
@@ -520,8 +521,7 @@ Network::Columns Network::run(float* workspace, std::size_t n) const {
 
 void Network::multiply(const PackedMatrix& matrix, const View& in, const View& out,
                        float* workspace, std::size_t n) const {
-  kernels_->dense(matrix.panels.data(), matrix.bias.data(), matrix.rows, matrix.inputs,
-                  at(in, workspace), in.stride, at(out, workspace), out.stride, n);
+  kernels_->dense(matrix, at(in, workspace), in.stride, at(out, workspace), out.stride, n);
 }
 
 void Network::run(const Step& step, float* workspace, std::size_t n) const {

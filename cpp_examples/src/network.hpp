@@ -7,14 +7,17 @@
 
 #include "kernels.hpp"
 #include "model_file.hpp"
+#include "packed.hpp"
 
 namespace calogan::detail {
 
 class Network {
  public:
   // Checks that nodes, layers and inputs fit each other; throws Error naming `source`. Takes the
-  // layers' weights out of the model. `kernels` is for tests; default is the best for the machine.
-  Network(ModelFile& model, const std::string& source, const Kernels& kernels = best_kernels());
+  // layers' weights out of the model and keeps them as `storage` says. `kernels` is for tests;
+  // default is the best for the machine.
+  Network(ModelFile& model, const std::string& source, Storage storage = Storage::float32,
+          const Kernels& kernels = best_kernels());
 
   std::size_t n_outputs() const { return output_.rows; }
 
@@ -46,13 +49,6 @@ class Network {
     std::size_t stride = 0;  // rows of the buffer
     std::size_t first = 0;
     std::size_t rows = 0;
-  };
-
-  struct PackedMatrix {
-    std::vector<float> panels;
-    std::vector<float> bias;
-    std::size_t rows = 0;
-    std::size_t inputs = 0;
   };
 
   struct Step {

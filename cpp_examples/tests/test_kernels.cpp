@@ -5,6 +5,7 @@
 
 #include "check.hpp"
 #include "kernels.hpp"
+#include "packed.hpp"
 
 using namespace calogan::detail;
 
@@ -82,44 +83,87 @@ TEST(baseline_is_always_there) {
   CHECK_EQ(std::string(available_kernels().front()->name), std::string("baseline"));
 }
 
+// Of a weight: half a unit in the last of bfloat16's 8 digits; half of one of int8's 127 steps to the
+// largest in its stretch of inputs.
+double storage_error(Storage storage, const float* row, std::size_t inputs, std::size_t k) {
+  if (storage == Storage::float32) return 0;
+  if (storage == Storage::bfloat16) return std::abs(static_cast<double>(row[k])) / 256;
+  float largest = 0;
+  for (std::size_t i = k / stretch * stretch; i < std::min(inputs, (k / stretch + 1) * stretch); ++i) {
+    largest = std::max(largest, std::abs(row[i]));
+  }
+  return static_cast<double>(largest) / 254 * (1 + 1e-6);
+}
+
 TEST(dense) {
   for (const Kernels* kernels : available_kernels()) {
-    for (const std::size_t rows : {1, 5, 16, 17, 40, 130, 300}) {
-      for (const std::size_t inputs : {1, 3, 64, 65, 200}) {
-        const auto w = random_floats(rows * inputs, 1);
-        const auto b = random_floats(rows, 2);
-        const auto panels = pack_weights(w, rows, inputs);
-        const auto bias = pack_bias(b, rows);
-        constexpr std::size_t n = 29;
-        const std::size_t ldx = inputs + 3;
-        const std::size_t ldy = rows + 2;
-        const auto x = random_floats(ldx * n, 3);
-        std::vector<float> y(ldy * n, 77.0f);
-        kernels->dense(panels.data(), bias.data(), rows, inputs, x.data(), ldx, y.data(), ldy, n);
-        for (std::size_t c = 0; c < n; ++c) {
-          for (std::size_t r = 0; r < rows; ++r) {
-            double sum = static_cast<double>(b[r]);
-            double size = std::abs(sum);
-            for (std::size_t k = 0; k < inputs; ++k) {
-              const double term =
-                  static_cast<double>(w[r * inputs + k]) * static_cast<double>(x[c * ldx + k]);
-              sum += term;
-              size += std::abs(term);
+    for (const Storage storage : {Storage::float32, Storage::bfloat16, Storage::int8}) {
+      for (const std::size_t rows : {1, 5, 16, 17, 40, 130, 300}) {
+        for (const std::size_t inputs : {1, 3, 64, 65, 200}) {
+          const auto w = random_floats(rows * inputs, 1);
+          const auto b = random_floats(rows, 2);
+          const PackedMatrix packed = pack(w, b, rows, inputs, storage);
+          constexpr std::size_t n = 29;
+          const std::size_t ldx = inputs + 3;
+          const std::size_t ldy = rows + 2;
+          const auto x = random_floats(ldx * n, 3);
+          std::vector<float> y(ldy * n, 77.0f);
+          kernels->dense(packed, x.data(), ldx, y.data(), ldy, n);
+          for (std::size_t c = 0; c < n; ++c) {
+            for (std::size_t r = 0; r < rows; ++r) {
+              const float* const row = w.data() + r * inputs;
+              double sum = static_cast<double>(b[r]);
+              double tolerance = 2.5e-7 * std::abs(sum);
+              for (std::size_t k = 0; k < inputs; ++k) {
+                const auto value = static_cast<double>(x[c * ldx + k]);
+                const double term = static_cast<double>(row[k]) * value;
+                sum += term;
+                tolerance += 2.5e-7 * std::abs(term) +
+                             storage_error(storage, row, inputs, k) * std::abs(value);
+              }
+              CHECK_CLOSE(static_cast<double>(y[c * ldy + r]), sum, tolerance);
             }
-            CHECK_CLOSE(static_cast<double>(y[c * ldy + r]), sum, 2.5e-7 * size);
+            // What lies between the columns is not ours to touch.
+            CHECK_EQ(y[c * ldy + rows], 77.0f);
           }
-          // What lies between the columns is not ours to touch.
-          CHECK_EQ(y[c * ldy + rows], 77.0f);
-        }
-        // Bit for bit the same for every number of columns.
-        for (std::size_t count = 1; count < n; ++count) {
-          std::vector<float> again(ldy * count, 77.0f);
-          kernels->dense(panels.data(), bias.data(), rows, inputs, x.data(), ldx, again.data(), ldy,
-                         count);
-          CHECK(std::equal(again.begin(), again.end(), y.begin()));
+          // Bit for bit the same for every number of columns.
+          for (std::size_t count = 1; count < n; ++count) {
+            std::vector<float> again(ldy * count, 77.0f);
+            kernels->dense(packed, x.data(), ldx, again.data(), ldy, count);
+            CHECK(std::equal(again.begin(), again.end(), y.begin()));
+          }
         }
       }
     }
+  }
+}
+
+// What each format holds exactly comes back exactly: one weight at a time.
+TEST(packed_weights) {
+  // Ties to even, a number too small for a scale, and the largest that there is.
+  const float largest = std::numeric_limits<float>::max();
+  const std::vector<float> w = {1.0f,    -0.5f, 1.00390625f, 1.01171875f, 0x1.234567p0f, -0x1.234567p-9f,
+                                1e-41f,  0.0f,  largest,     -largest};
+  const std::vector<float> rounded = {1.0f, -0.5f, 1.0f, 1.015625f, 0x1.24p0f, -0x1.24p-9f};
+  for (const Kernels* kernels : available_kernels()) {
+    const float one = 1;
+    std::vector<float> y(w.size());
+    const auto read = [&](Storage storage) {
+      const PackedMatrix packed = pack(w, {}, w.size(), 1, storage);
+      CHECK_EQ(packed.panels_size(), packed_panel_bytes(storage, 1));
+      kernels->dense(packed, &one, 1, y.data(), w.size(), 1);
+    };
+    read(Storage::float32);
+    CHECK(y == w);
+    read(Storage::bfloat16);
+    CHECK(std::equal(rounded.begin(), rounded.end(), y.begin()));
+    CHECK_EQ(y[8], 0x1.FEp127f);
+    CHECK_EQ(y[9], -0x1.FEp127f);
+    read(Storage::int8);  // each the largest of its stretch
+    for (std::size_t i = 0; i < rounded.size(); ++i) {
+      CHECK_CLOSE(static_cast<double>(y[i] / w[i]), 1.0, 2e-7);
+    }
+    CHECK_EQ(y[6], 0.0f);
   }
 }
 

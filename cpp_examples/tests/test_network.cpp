@@ -10,7 +10,7 @@ namespace {
 void check_model(const std::string& name, const Kernels& kernels, std::size_t n) {
   ModelFile model = read_model(test::data_path(name));
   const auto inputs = model.inputs;
-  const Network network(model, name, kernels);
+  const Network network(model, name, Storage::float32, kernels);
   CHECK(n <= network.block());
   std::vector<float> workspace(network.workspace_size(), std::nanf(""));
   for (const SelfTest& self_test : model.self_tests) {

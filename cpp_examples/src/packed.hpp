@@ -1,0 +1,36 @@
+// Weights of dense layers as the kernels read them: the one layout in memory and in a cache file,
+// whatever the instruction set (x86, or any little-endian machine).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "kernels.hpp"
+
+namespace calogan::detail {
+
+// Changes whenever panels of the same weights get other bytes.
+constexpr unsigned packed_layout_version = 1;
+
+// Where panels and biases begin should be a multiple of this many bytes: it is quicker, no more.
+constexpr std::size_t packed_alignment = 64;
+
+// What a DenseWeights points to is the owner's, which copies share: a block of the heap or a file
+// mapped into memory.
+struct PackedMatrix : DenseWeights {
+  std::shared_ptr<const void> owner;
+
+  std::size_t n_panels() const { return (rows + panel_rows - 1) / panel_rows; }
+  std::size_t panels_size() const { return n_panels() * panel_bytes; }              // bytes
+  std::size_t bias_size() const { return n_panels() * panel_rows * sizeof(float); }  // bytes
+};
+
+// The bytes of one panel; what DenseWeights::panel_bytes must be.
+std::size_t packed_panel_bytes(Storage storage, std::size_t inputs);
+
+// Packs row-major (rows, inputs) weights and a bias (may be empty: zeros). The weights are finite.
+PackedMatrix pack(const std::vector<float>& row_major, const std::vector<float>& bias,
+                  std::size_t rows, std::size_t inputs, Storage storage = Storage::float32);
+
+}  // namespace calogan::detail
