@@ -2,14 +2,14 @@
 
 #include <simdjson.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <memory>
 #include <utility>
 
+#include "file.hpp"
 #include "text.hpp"
 
 namespace calogan::detail {
@@ -541,7 +541,11 @@ void parse_block(const Field& root, ModelFile& model) {
   }
   parse_output(root, block["output"].string(), model);
 
-  block["self_test"].each([&](const Field& f) {
+  const Field self_test = block["self_test"];
+  if (self_test.size() > max_self_tests) {
+    root.fail("field calogan.self_test has ", self_test.size(), " cases, more than ", max_self_tests);
+  }
+  self_test.each([&](const Field& f) {
     SelfTest test{f["latent"].numbers<float>(), f["conditions"].numbers<double>(),
                   f["fractions"].numbers<double>()};
     const auto check = [&](std::string_view key, std::size_t found, std::size_t expected) {
@@ -581,6 +585,46 @@ void allocate(dom::parser& parser, std::size_t capacity, const std::string& sour
   }
 }
 
+// A file's bytes, and room for what simdjson looks at beyond them: it reads in blocks.
+struct Text {
+  std::unique_ptr<char[]> bytes;
+  std::size_t size = 0;
+};
+
+Text read_text(const std::string& path) {
+  const File file(path);
+  Text text;
+  // A file's size is where to begin; what counts is where reading ends, so pipes work too.
+  std::size_t capacity = 0;
+  const auto grow = [&](std::size_t to) {
+    // Not value-initialised: clearing a large file's memory first would take longer than reading it.
+    std::unique_ptr<char[]> larger(new char[to + simdjson::SIMDJSON_PADDING]);
+    if (text.size > 0) std::memcpy(larger.get(), text.bytes.get(), text.size);
+    text.bytes = std::move(larger);
+    capacity = to;
+  };
+  grow(std::min<std::size_t>(file.size() + 1, simdjson::SIMDJSON_MAXSIZE_BYTES));
+  for (;;) {
+    if (text.size == capacity) {
+      if (capacity >= simdjson::SIMDJSON_MAXSIZE_BYTES) {
+        fail(path, ": more than ", simdjson::SIMDJSON_MAXSIZE_BYTES, " bytes are too many to parse");
+      }
+      grow(std::min<std::size_t>(std::max<std::size_t>(2 * capacity, 1u << 20),
+                                 simdjson::SIMDJSON_MAXSIZE_BYTES));
+    }
+    const std::size_t got = file.read(text.bytes.get() + text.size, capacity - text.size);
+    if (got == 0) break;
+    // What is no model at all need not be read to its end, which some devices do not have.
+    constexpr std::string_view beginnings = "{ \t\r\n";
+    if (text.size == 0 && beginnings.find(text.bytes[0]) == beginnings.npos) {
+      fail(path, ": not a model file: it does not begin with {");
+    }
+    text.size += got;
+  }
+  if (text.size == 0) fail(path, ": the file is empty");
+  return text;
+}
+
 }  // namespace
 
 ModelFile parse_model(std::string_view json, const std::string& source) {
@@ -590,27 +634,14 @@ ModelFile parse_model(std::string_view json, const std::string& source) {
 }
 
 ModelFile read_model(const std::string& path) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-  if (!file) fail("cannot open ", path, ": ", std::strerror(errno));
-  // Read to the end rather than trust a size: this works for pipes and compressed-file mounts too.
-  std::string json;
-  std::size_t used = 0;
-  for (;;) {
-    json.resize(used + (used < (1u << 20) ? 1u << 20 : used));
-    const std::size_t got = std::fread(json.data() + used, 1, json.size() - used, file.get());
-    used += got;
-    if (got == 0) break;
-  }
-  if (std::ferror(file.get()) != 0) fail("cannot read ", path, ": ", std::strerror(errno));
-  if (used == 0) fail(path, ": the file is empty");
-  // simdjson reads in blocks and wants some bytes after the end that it may look at.
-  json.resize(used + simdjson::SIMDJSON_PADDING);
   dom::parser parser;
-  allocate(parser, used, path);
-  return parse(parser.parse(json.data(), used, false), path);
+  simdjson::simdjson_result<dom::element> document;
+  {
+    const Text text = read_text(path);
+    allocate(parser, text.size, path);
+    document = parser.parse(text.bytes.get(), text.size, false);
+  }
+  return parse(document, path);
 }
 
 }  // namespace calogan::detail

@@ -13,10 +13,11 @@
 
 namespace calogan::detail {
 
-// Cells, nodes and widths beyond these are refused before memory is taken for them. Weights need no
+// Cells, nodes, widths and self-tests beyond these are refused before memory is taken for them. Weights need no
 // limit of their own: they cannot outnumber the bytes of the file.
 constexpr std::size_t max_nodes = 100'000;
 constexpr std::size_t max_width = std::size_t{1} << 24;
+constexpr std::size_t max_self_tests = 1000;
 
 struct Variable {
   std::string name;

@@ -1,6 +1,7 @@
 """Write the runner's test models: lwtnn graph JSON with expected outputs in double precision.
 
     python make_models.py data        # gated.json, cells.json and layers.json, the tests' models
+    python make_models.py --corpus ../fuzz/corpus/json
     python make_models.py --benchmark 130-320-320-320-504 --cell-latents -o big.json
 
 Needs numpy alone. The evaluator here is written from lwtnn's definitions, in double precision on
@@ -368,7 +369,7 @@ def generator(
     return model(graph, output, labels, name, conditions, geometry, tests, 0.3)
 
 
-def every_layer() -> dict[str, Any]:
+def every_layer(width: int = 19) -> dict[str, Any]:
     """Each kind of node, layer and activation, shared layers, and what must not be folded."""
     graph = Graph(7)
     region = {"name": "region", "unit": "", "low": 0.0, "high": 3.0, "scale": "linear"}
@@ -376,7 +377,7 @@ def every_layer() -> dict[str, Any]:
     latent = graph.input("latent", latent_variables(5, "latent", -0.5, 2.0))
     conds = graph.input("conditions", condition_variables(conditions))
     start = graph.embedding(graph.concatenate(conds, latent), [(2, 4, 3)])
-    trunk = graph.dense(start, 19, "tanh")
+    trunk = graph.dense(start, width, "tanh")
     parts = []
     specs: list[Any] = [*(a for a in ACTIVATIONS if a not in ("elu", "leakyrelu", "swish"))]
     specs += ["elu"]
@@ -384,18 +385,18 @@ def every_layer() -> dict[str, Any]:
     for spec in specs:
         parts.append(graph.dense(trunk, 3, spec))
         parts.append(graph.activation(trunk, spec))
-    linear = graph.dense(trunk, 19, bias=False)
+    linear = graph.dense(trunk, width, bias=False)
     parts.append(graph.normalization(linear))  # folds into `linear`
-    twice = graph.dense(trunk, 19)
+    twice = graph.dense(trunk, width)
     parts.append(graph.normalization(twice))  # does not: `twice` is used again
     parts.append(graph.add(twice, trunk, twice))
     # Sums whose terms may be changed in place or scaled on the way, and some that may not.
-    parts.append(graph.add(graph.normalization(trunk), graph.dense(trunk, 19), trunk))
+    parts.append(graph.add(graph.normalization(trunk), graph.dense(trunk, width), trunk))
     parts.append(graph.add(graph.normalization(trunk), graph.normalization(twice)))
     scaled = graph.normalization(trunk)
     parts.append(graph.add(scaled, graph.activation(scaled, "tanh")))
     pair = graph.concatenate(graph.dense(trunk, 4), scaled)
-    parts.append(graph.add(pair, graph.dense(trunk, 23)))
+    parts.append(graph.add(pair, graph.dense(trunk, 4 + width)))
     parts.append(graph.activation(graph.concatenate(scaled, twice), "rectified"))
     parts.append(graph.activation(graph.activation(graph.highway(trunk, "tanh"), "abs"), "sigmoid"))
     parts.append(graph.activation(latent, "abs"))
@@ -411,12 +412,12 @@ def every_layer() -> dict[str, Any]:
     parts.append(graph.gate(trunk))
     layers[-1]["components"]["carry"]["weights"][0] = 0.5
     parts.append(graph.gate(trunk))
-    layers[-1]["components"]["carry"]["bias"] = graph.numbers(19)
-    parts.append(graph.maxout(trunk, 17, 3))
-    shared = graph.dense(trunk, 19, {"function": "swish", "alpha": 1.0})
+    layers[-1]["components"]["carry"]["bias"] = graph.numbers(width)
+    parts.append(graph.maxout(trunk, width - 2, 3))
+    shared = graph.dense(trunk, width, {"function": "swish", "alpha": 1.0})
     parts += [graph.again(shared, highway), shared]
     bias = graph.layer(
-        trunk, 19, architecture="dense", activation="linear", weights=[], bias=graph.numbers(19)
+        trunk, width, architecture="dense", activation="linear", weights=[], bias=graph.numbers(width)
     )
     nested = graph.concatenate(bias, latent)
     parts += [nested, nested, latent]
@@ -463,6 +464,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "data")
+    parser.add_argument("--corpus", type=Path, help="write small models for the fuzzers here")
     parser.add_argument("--benchmark", metavar="SIZES", help="latent+2, hidden ..., cells")
     parser.add_argument("--cell-latents", action="store_true", help="in the benchmark's model")
     parser.add_argument("-o", type=Path, help="where the benchmark's model goes")
@@ -474,6 +476,13 @@ def main() -> None:
             hidden, first - 2, shape, 1, "benchmark", cell_latents=arguments.cell_latents
         )
         write(arguments.o, benchmark)
+        return
+    if arguments.corpus:
+        small = [(1, 2), (2, 1)]
+        write(arguments.corpus / "gated.json", generator([3], 2, small, 3, "gated"))
+        cells = generator([2], 1, small, 5, "cells", cell_latents=True)
+        write(arguments.corpus / "cells.json", cells)
+        write(arguments.corpus / "layers.json", every_layer(3))
         return
     shape = [(2, 3), (4, 5)]
     write(arguments.folder / "gated.json", generator([12, 16], 6, shape, 3, "gated"))

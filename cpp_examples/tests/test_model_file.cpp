@@ -52,6 +52,9 @@ TEST(files_that_are_not_there) {
   CHECK_ERROR(Generator::load("/nowhere/model.json"), "cannot open /nowhere/model.json: No such file");
   CHECK_ERROR(Generator::load("/"), "cannot read /: Is a directory");
   CHECK_ERROR(Generator::load("/dev/null"), "/dev/null: the file is empty");
+  // Without an end, but soon seen to be no model.
+  CHECK_ERROR(Generator::load("/dev/zero"), "/dev/zero: not a model file");
+  CHECK_ERROR(Generator::load("/proc/self/exe"), "not a model file: it does not begin with {");
 }
 
 TEST(not_json) {
