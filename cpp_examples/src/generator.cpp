@@ -215,7 +215,7 @@ Generator::Model::Model(ModelFile& file, const std::string& source)
       conditions_input(file.conditions_input),
       condition_variables(file.inputs[conditions_input].variables),
       runs(match_labels(file, source, cells.size())),
-      network(file, source) {
+      network(detail::Plan::make(file, source), source) {
   for (const detail::CalorimeterLayer& layer : file.geometry) layers.push_back(layer.name);
 
   const auto check_names = [&](std::size_t input, auto expected_name) {

@@ -120,9 +120,11 @@ class Field {
     }
   }
 
-  std::size_t size() const {
-    // simdjson's own count saturates, and the limits here are far below that.
-    return array().size();
+  // simdjson's own count saturates, and the limits here are far below that.
+  std::size_t size() const { return array().size(); }
+
+  void at_most(std::size_t limit) const {
+    if (size() > limit) fail("field ", path(), " has ", size(), " entries, more than ", limit);
   }
 
   // An array of finite numbers; Number is float or double, and finite means finite in it.
@@ -296,14 +298,14 @@ void parse_graph(const Field& root, ModelFile& model) {
   if (!root.has("nodes") && root.has("layers")) {
     root.fail("no field nodes: this is a sequential lwtnn file, the runner takes graph files");
   }
-  root["inputs"].each([&](const Field& f) { model.inputs.push_back(parse_input(f)); });
+  const Field inputs = root["inputs"];
+  inputs.at_most(max_inputs);
+  inputs.each([&](const Field& f) { model.inputs.push_back(parse_input(f)); });
   if (root.has("input_sequences") && root["input_sequences"].size() > 0) {
     root.fail("field input_sequences is not empty; the runner does not take sequences");
   }
   const Field nodes = root["nodes"];
-  if (nodes.size() > max_nodes) {
-    root.fail("field nodes has ", nodes.size(), " entries, more than ", max_nodes);
-  }
+  nodes.at_most(max_nodes);
   nodes.each([&](const Field& f) { model.nodes.push_back(parse_node(f)); });
   root["layers"].each([&](const Field& f) { model.layers.push_back(parse_layer(f)); });
 
@@ -511,6 +513,7 @@ void parse_block(const Field& root, ModelFile& model) {
   model.conditions_input = parse_input_name(conditions["node"], model);
   check_inputs(conditions, model);
   const Field variables = conditions["variables"];
+  variables.at_most(max_conditions);
   variables.each([&](const Field& f) {
     model.conditions.push_back(parse_condition(f));
     for (std::size_t i = 0; i + 1 < model.conditions.size(); ++i) {
@@ -542,9 +545,7 @@ void parse_block(const Field& root, ModelFile& model) {
   parse_output(root, block["output"].string(), model);
 
   const Field self_test = block["self_test"];
-  if (self_test.size() > max_self_tests) {
-    root.fail("field calogan.self_test has ", self_test.size(), " cases, more than ", max_self_tests);
-  }
+  self_test.at_most(max_self_tests);
   self_test.each([&](const Field& f) {
     SelfTest test{f["latent"].numbers<float>(), f["conditions"].numbers<double>(),
                   f["fractions"].numbers<double>()};

@@ -13,11 +13,15 @@
 
 namespace calogan::detail {
 
-// Cells, nodes, widths and self-tests beyond these are refused before memory is taken for them. Weights need no
-// limit of their own: they cannot outnumber the bytes of the file.
+// What is beyond these is refused before memory is taken for it, or time. Weights need no limit of
+// their own: they cannot outnumber the bytes of the file.
+constexpr std::size_t max_inputs = 10'000;
 constexpr std::size_t max_nodes = 100'000;
+constexpr std::size_t max_steps = 4 * max_nodes;
 constexpr std::size_t max_width = std::size_t{1} << 24;
-constexpr std::size_t max_self_tests = 1000;
+constexpr std::size_t max_operations = std::size_t{1} << 33;  // for one shower
+constexpr std::size_t max_conditions = 100;
+constexpr std::size_t max_self_tests = 100;
 
 struct Variable {
   std::string name;

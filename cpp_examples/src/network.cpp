@@ -12,18 +12,19 @@ namespace calogan::detail {
 // ---------------------------------------------------------------------------------------------
 // From the graph of the file to steps
 
-class Network::Builder {
+class Plan::Builder {
  public:
-  Builder(ModelFile& model, const std::string& source, Storage storage, Network& network)
-      : model_(model), source_(source), storage_(storage), network_(network) {}
+  Builder(ModelFile& model, const std::string& source, Storage storage)
+      : model_(model), source_(source), storage_(storage) {}
 
-  void build() {
+  Plan build() {
     take_nodes();
     sort();
     check_sizes();
     fold();
     place();
     emit();
+    return std::move(plan_);
   }
 
  private:
@@ -264,9 +265,9 @@ class Network::Builder {
   }
 
   View new_buffer(std::size_t rows) {
-    View view{network_.floats_per_shower_, rows, 0, rows};
-    network_.floats_per_shower_ += rows;
-    if (network_.floats_per_shower_ > 2 * max_width) {
+    View view{plan_.floats_per_shower, rows, 0, rows};
+    plan_.floats_per_shower += rows;
+    if (plan_.floats_per_shower > 2 * max_width) {
       fail("the nodes have more than ", 2 * max_width, " elements together");
     }
     return view;
@@ -322,11 +323,11 @@ class Network::Builder {
       const auto reader = std::find_if(nodes_.begin(), nodes_.end(), [input](const GraphNode& node) {
         return node.needed && node.type == Node::Type::input && node.input == input;
       });
-      network_.inputs_.push_back(reader != nodes_.end()
+      plan_.inputs.push_back(reader != nodes_.end()
                                      ? reader->view
                                      : new_buffer(model_.inputs[input].variables.size()));
     }
-    network_.output_ = nodes_[model_.output_node].view;
+    plan_.output = nodes_[model_.output_node].view;
   }
 
   static bool same(const View& a, const View& b) {
@@ -339,8 +340,8 @@ class Network::Builder {
       if (!node.needed || node.within_add) continue;
       switch (node.type) {
         case Node::Type::input:
-          if (!same(network_.inputs_[node.input], node.view)) {
-            add_step(Step::Type::copy, network_.inputs_[node.input], node.view);
+          if (!same(plan_.inputs[node.input], node.view)) {
+            add_step(Step::Type::copy, plan_.inputs[node.input], node.view);
           }
           break;
         case Node::Type::concatenate: {
@@ -384,12 +385,13 @@ class Network::Builder {
   }
 
   Step& add_step(Step::Type type, const View& in, const View& out) {
+    if (plan_.steps.size() >= max_steps) fail("the nodes need more than ", max_steps, " steps");
     Step step;
     step.type = type;
     step.in = in;
     step.out = out;
-    network_.steps_.push_back(std::move(step));
-    return network_.steps_.back();
+    plan_.steps.push_back(std::move(step));
+    return plan_.steps.back();
   }
 
   static bool all_zero(const std::vector<float>& values) {
@@ -490,33 +492,150 @@ class Network::Builder {
   ModelFile& model_;
   const std::string& source_;
   Storage storage_;
-  Network& network_;
+  Plan plan_;
   std::vector<GraphNode> nodes_;
   std::vector<std::size_t> order_;
   std::map<LayerPointer, std::shared_ptr<const std::vector<PackedMatrix>>> packed_;
 };
 
-Network::Network(ModelFile& model, const std::string& source, Storage storage,
-                 const Kernels& kernels)
-    : kernels_(&kernels) {
-  Builder(model, source, storage, *this).build();
+Plan Plan::make(ModelFile& model, const std::string& source, Storage storage) {
+  return Builder(model, source, storage).build();
+}
+
+// ---------------------------------------------------------------------------------------------
+// Checking
+
+namespace {
+
+// What a step may touch, and how much all of them do.
+class PlanCheck {
+ public:
+  PlanCheck(const Plan& plan, const std::string& source) : plan_(plan), source_(source) {}
+
+  void check() {
+    if (plan_.floats_per_shower > 2 * max_width) fail("the steps need too much memory");
+    for (const Plan::View& view : plan_.inputs) {
+      // An input without values has no place.
+      if (view.rows > 0) check(view);
+    }
+    check(plan_.output);
+    for (; step_ < plan_.steps.size(); ++step_) check(plan_.steps[step_]);
+  }
+
+ private:
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    detail::fail(source_, ": ", parts...);
+  }
+
+  void require(bool condition, std::string_view what) const {
+    if (!condition) fail("step ", step_, ": ", what);
+  }
+
+  void check(const Plan::View& view) const {
+    require(view.rows > 0 && view.rows <= view.stride && view.first <= view.stride - view.rows &&
+                view.stride <= plan_.floats_per_shower &&
+                view.offset <= plan_.floats_per_shower - view.stride,
+            "rows outside the memory of a shower");
+  }
+
+  void count(std::size_t rows, std::size_t columns) {
+    // Rows and columns are bounded by max_width, the sum by what is checked here.
+    operations_ += rows * columns;
+    if (operations_ > max_operations) {
+      fail("a shower would take more than ", max_operations, " multiplications");
+    }
+  }
+
+  void check(const PackedMatrix& matrix, std::size_t rows, std::size_t inputs) {
+    require(matrix.rows == rows && matrix.inputs == inputs, "a matrix that does not fit");
+    count(matrix.n_panels() * panel_rows, inputs);
+  }
+
+  void check(const Plan::Step& step) {
+    using Type = Plan::Step::Type;
+    check(step.in);
+    check(step.out);
+    const std::size_t rows = step.out.rows;
+    const std::size_t inputs = step.in.rows;
+    count(rows, 16);  // whatever is done with each element, activations among it
+    const std::size_t n_matrices = step.matrices ? step.matrices->size() : 0;
+    const auto check_scratch = [&] {
+      check(step.scratch);
+      require(step.scratch.rows == rows, "scratch rows that do not fit");
+    };
+    const auto check_matrices = [&](bool number_fits) {
+      require(number_fits, "a number of matrices that does not fit");
+      for (const PackedMatrix& matrix : *step.matrices) check(matrix, rows, inputs);
+    };
+    const auto same_rows = [&] { require(inputs == rows, "rows that do not fit"); };
+    switch (step.type) {
+      case Type::copy:
+        return same_rows();
+      case Type::add:
+      case Type::affine:
+        same_rows();
+        return require((step.scale.empty() || step.scale.size() == rows) &&
+                           (step.shift.size() == rows ||
+                            (step.shift.empty() && step.scale.empty())),
+                       "a scale or shift that does not fit");
+      case Type::dense:
+        return check_matrices(n_matrices == 1);
+      case Type::maxout:
+        check_scratch();
+        return check_matrices(n_matrices >= 1);
+      case Type::highway:
+        same_rows();
+        check_scratch();
+        return check_matrices(n_matrices == 1 || n_matrices == 2);
+      case Type::gate:
+        same_rows();
+        return require(step.gate_row < inputs, "a gate that looks outside its input");
+      case Type::embedding:
+        return check_embeddings(step);
+    }
+    require(false, "an unknown type");
+  }
+
+  void check_embeddings(const Plan::Step& step) const {
+    std::size_t width = step.in.rows;
+    for (const Embedding& embedding : step.embeddings) {
+      require(embedding.index < width && embedding.outputs > 0 && !embedding.weights.empty() &&
+                  embedding.weights.size() % embedding.outputs == 0,
+              "an embedding that does not fit");
+      width += embedding.outputs - 1;
+    }
+    require(width == step.out.rows, "rows that do not fit");
+  }
+
+  const Plan& plan_;
+  const std::string& source_;
+  std::size_t step_ = 0;
+  std::size_t operations_ = 0;
+};
+
+}  // namespace
+
+Network::Network(Plan plan, const std::string& source, const Kernels& kernels)
+    : kernels_(&kernels), plan_(std::move(plan)) {
+  PlanCheck(plan_, source).check();
   // Activations of a block should stay in the second-level cache beside the panel of weights in use.
   constexpr std::size_t cache_floats = (std::size_t{1} << 20) / sizeof(float);
   constexpr std::size_t tile = 24;  // a multiple of every kernel's number of columns
-  block_ = std::clamp(cache_floats / floats_per_shower_ / tile * tile, tile, 8 * tile);
-  if (floats_per_shower_ > max_width / tile) block_ = 1;
+  block_ = std::clamp(cache_floats / plan_.floats_per_shower / tile * tile, tile, 8 * tile);
+  if (plan_.floats_per_shower > max_width / tile) block_ = 1;
 }
 
 // ---------------------------------------------------------------------------------------------
 // Running
 
 Network::Columns Network::input(std::size_t number, float* workspace) const {
-  return {at(inputs_[number], workspace), inputs_[number].stride};
+  return {at(plan_.inputs[number], workspace), plan_.inputs[number].stride};
 }
 
 Network::Columns Network::run(float* workspace, std::size_t n) const {
-  for (const Step& step : steps_) run(step, workspace, n);
-  return {at(output_, workspace), output_.stride};
+  for (const Step& step : plan_.steps) run(step, workspace, n);
+  return {at(plan_.output, workspace), plan_.output.stride};
 }
 
 void Network::multiply(const PackedMatrix& matrix, const View& in, const View& out,

@@ -97,7 +97,9 @@ PackedMatrix pack(const std::vector<float>& row_major, const std::vector<float>&
     pack_row(row_major.data() + row * inputs, inputs, row % panel_rows,
              panels + row / panel_rows * out.panel_bytes);
   }
-  std::memcpy(panels + out.panels_size(), bias.data(), bias.size() * sizeof(float));
+  if (!bias.empty()) {
+    std::memcpy(panels + out.panels_size(), bias.data(), bias.size() * sizeof(float));
+  }
   out.panels = panels;
   out.bias = reinterpret_cast<const float*>(panels + out.panels_size());
   out.owner = memory;

@@ -1,4 +1,6 @@
 // Whole graphs with every instruction-set variant, and what is folded on loading.
+#include <algorithm>
+
 #include "check.hpp"
 #include "network.hpp"
 
@@ -10,7 +12,7 @@ namespace {
 void check_model(const std::string& name, const Kernels& kernels, std::size_t n) {
   ModelFile model = read_model(test::data_path(name));
   const auto inputs = model.inputs;
-  const Network network(model, name, Storage::float32, kernels);
+  const Network network(Plan::make(model, name), name, kernels);
   CHECK(n <= network.block());
   std::vector<float> workspace(network.workspace_size(), std::nanf(""));
   for (const SelfTest& self_test : model.self_tests) {
@@ -71,8 +73,7 @@ TEST(generator_with_cell_latents) {
 // layers a softmax, a logit and a gate; no copies for inputs and concatenations.
 TEST(normalization_activation_and_concatenation_cost_nothing) {
   ModelFile model = read_model(test::data_path("gated.json"));
-  const Network network(model, "gated.json");
-  CHECK_EQ(network.n_steps(), std::size_t{2 + 2 * 3});
+  CHECK_EQ(Plan::make(model, "gated.json").steps.size(), std::size_t{2 + 2 * 3});
 }
 
 // A hidden layer; its concatenation with its inputs costs nothing; for each of two calorimeter layers the
@@ -80,6 +81,78 @@ TEST(normalization_activation_and_concatenation_cost_nothing) {
 // a logit and a gate.
 TEST(sums_take_no_copies) {
   ModelFile model = read_model(test::data_path("cells.json"));
-  const Network network(model, "cells.json");
-  CHECK_EQ(network.n_steps(), std::size_t{1 + 2 * 8});
+  CHECK_EQ(Plan::make(model, "cells.json").steps.size(), std::size_t{1 + 2 * 8});
+}
+
+namespace {
+
+// The plan of a good model with something in it changed, and what is then said.
+template <class Change>
+void expect_refused(const std::string& name, const std::string& message, Change change) {
+  ModelFile model = read_model(test::data_path(name));
+  Plan plan = Plan::make(model, name);
+  change(plan);
+  CHECK_ERROR(Network(std::move(plan), name), message);
+}
+
+Plan::Step& first(Plan& plan, Plan::Step::Type type) {
+  return *std::find_if(plan.steps.begin(), plan.steps.end(),
+                       [type](const Plan::Step& step) { return step.type == type; });
+}
+
+}  // namespace
+
+// A plan may come from a file that somebody made: none of its steps may leave the workspace.
+TEST(plans_that_do_not_fit) {
+  using Type = Plan::Step::Type;
+  constexpr auto huge = ~std::size_t{0};
+  const std::string outside = "rows outside the memory of a shower";
+  for (const auto part : {&Plan::Step::in, &Plan::Step::out}) {
+    for (const auto field : {&Plan::View::offset, &Plan::View::stride, &Plan::View::first}) {
+      for (const std::size_t value : {huge, std::size_t{100'000}}) {
+        expect_refused("gated.json", "step 0: " + outside,
+                       [&](Plan& plan) { plan.steps[0].*part.*field = value; });
+      }
+    }
+    expect_refused("gated.json", "step 0: " + outside,
+                   [&](Plan& plan) { (plan.steps[0].*part).rows = 0; });
+  }
+  expect_refused("gated.json", "step 0: " + outside, [&](Plan& plan) { plan.output.rows = huge; });
+  expect_refused("gated.json", "step 0: " + outside,
+                 [&](Plan& plan) { plan.inputs[1].first = 1'000; });
+  expect_refused("gated.json", "the steps need too much memory",
+                 [&](Plan& plan) { plan.floats_per_shower = huge; });
+  expect_refused("gated.json", "step 0: a number of matrices that does not fit",
+                 [&](Plan& plan) { plan.steps[0].matrices.reset(); });
+  expect_refused("gated.json", "step 1: a matrix that does not fit",
+                 [&](Plan& plan) { plan.steps[1].matrices = plan.steps[0].matrices; });
+  expect_refused("gated.json", "step 2: a matrix that does not fit",
+                 [&](Plan& plan) { --plan.steps[2].out.rows; });
+  expect_refused("gated.json", "step 4: a gate that looks outside its input",
+                 [&](Plan& plan) { first(plan, Type::gate).gate_row = 7; });
+  expect_refused("gated.json", "step 1: rows that do not fit",
+                 [&](Plan& plan) { plan.steps[1].type = Type::copy; });
+  expect_refused("cells.json", "a scale or shift that does not fit",
+                 [&](Plan& plan) { first(plan, Type::add).shift.resize(1); });
+  expect_refused("layers.json", "a scale or shift that does not fit", [&](Plan& plan) {
+    for (Plan::Step& step : plan.steps) step.shift.clear();
+  });
+  expect_refused("layers.json", "scratch rows that do not fit",
+                 [&](Plan& plan) { --first(plan, Type::maxout).scratch.rows; });
+  expect_refused("layers.json", "a number of matrices that does not fit", [&](Plan& plan) {
+    Plan::Step& step = first(plan, Type::highway);
+    step.matrices = std::make_shared<std::vector<PackedMatrix>>(3, step.matrices->front());
+  });
+  expect_refused("layers.json", "an embedding that does not fit",
+                 [&](Plan& plan) { first(plan, Type::embedding).embeddings[0].index = 8; });
+  expect_refused("layers.json", "rows that do not fit",
+                 [&](Plan& plan) { first(plan, Type::embedding).embeddings.clear(); });
+  expect_refused("layers.json", "a shower would take more than 8589934592 multiplications",
+                 [&](Plan& plan) {
+                   plan.floats_per_shower = max_width;
+                   Plan::Step step;
+                   step.type = Type::affine;
+                   step.in = step.out = {0, max_width, 0, max_width};
+                   plan.steps.insert(plan.steps.end(), 32, step);
+                 });
 }
