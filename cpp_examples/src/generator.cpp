@@ -134,7 +134,14 @@ struct LatentInput {
 
 }  // namespace
 
-struct Generator::Model {
+// A member of a public class would be public too.
+#if defined(__GNUC__)
+#define CALOGAN_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define CALOGAN_HIDDEN
+#endif
+
+struct CALOGAN_HIDDEN Generator::Model {
   std::string name;
   std::vector<Condition> conditions;
   std::vector<Cell> cells;
@@ -189,6 +196,13 @@ struct Generator::Model {
     };
   }
 
+  // A `get` that draws them.
+  auto drawn(std::uint64_t seed, std::uint64_t first_event) const {
+    return [=](std::size_t shower, std::size_t first, std::size_t n, float* out) {
+      detail::normals(seed, first_event + shower, latent_mean, latent_std, first, n, out);
+    };
+  }
+
   // A `use` that writes energies.
   auto into_energies(const double* values, double threshold, float* energies) const {
     return [=](std::size_t first, std::size_t n, Network::Columns fractions) {
@@ -197,8 +211,24 @@ struct Generator::Model {
     };
   }
 
+  // A `use` that writes the cells over the threshold, after the first `total` entries.
+  auto into_cells(const double* values, double threshold, std::uint32_t* numbers, float* energies,
+                  std::size_t* offsets, std::size_t& total) const {
+    return [=, &total](std::size_t first, std::size_t n, Network::Columns fractions) {
+      for (std::size_t i = 0; i < n; ++i) {
+        total += to_cells(fractions.data + i * fractions.stride,
+                          values[(first + i) * conditions.size()], threshold, numbers + total,
+                          energies + total);
+        if (offsets != nullptr) offsets[first + i + 1] = total;
+      }
+    };
+  }
+
   void to_energies(Network::Columns fractions, std::size_t n, const double* values, double threshold,
                    float* energies) const;
+  std::size_t to_cells(const float* fractions, double energy, double threshold,
+                       std::uint32_t* numbers, float* energies) const;
+  void check_sum(float sum, float incident) const;
 };
 
 Generator::Model::Model(ModelFile& file, const std::string& source)
@@ -321,10 +351,35 @@ void Generator::Model::to_energies(Network::Columns fractions, std::size_t n, co
         to[run.voxel + i] = energy >= cut && energy > 0 ? energy : 0.0f;
       }
     }
-    if (!std::isfinite(sum)) {
-      fail("generator ", name, " gave a sum of ", sum, " MeV for an energy of ", incident,
-           " MeV; are the conditions far outside the trained range?");
+    check_sum(sum, incident);
+  }
+}
+
+// One shower's cells over the threshold; returns how many.
+std::size_t Generator::Model::to_cells(const float* fractions, double energy, double threshold,
+                                       std::uint32_t* numbers, float* energies) const {
+  const auto incident = static_cast<float>(energy * 1000.0);  // MeV
+  const auto cut = static_cast<float>(threshold);
+  std::size_t found = 0;
+  float sum = 0;
+  for (const Run& run : runs) {
+    for (std::size_t i = 0; i < run.n; ++i) {
+      const float deposit = fractions[run.output + i] * incident;
+      sum += deposit;
+      // Written in any case, and kept if it counts: there is no branch to guess.
+      numbers[found] = static_cast<std::uint32_t>(run.voxel + i);
+      energies[found] = deposit;
+      found += static_cast<std::size_t>((deposit >= cut) & (deposit > 0));
     }
+  }
+  check_sum(sum, incident);
+  return found;
+}
+
+void Generator::Model::check_sum(float sum, float incident) const {
+  if (!std::isfinite(sum)) {
+    fail("generator ", name, " gave a sum of ", sum, " MeV for an energy of ", incident,
+         " MeV; are the conditions far outside the trained range?");
   }
 }
 
@@ -407,11 +462,7 @@ void Generator::generate(std::size_t n, Span conditions, std::uint64_t seed,
                          std::uint64_t first_event, float* energies_mev) const {
   const Model& model = *model_;
   model.check_count(conditions, n, extrapolate_);
-  const auto draw = [&](std::size_t shower, std::size_t first, std::size_t count, float* out) {
-    detail::normals(seed, first_event + shower, model.latent_mean, model.latent_std, first, count,
-                    out);
-  };
-  model.run(n, conditions.data(), draw,
+  model.run(n, conditions.data(), model.drawn(seed, first_event),
             model.into_energies(conditions.data(), threshold_, energies_mev));
 }
 
@@ -421,6 +472,30 @@ void Generator::generate_from(std::size_t n, Span conditions, const float* laten
   model.check_count(conditions, n, extrapolate_);
   model.run(n, conditions.data(), model.from_array(latents),
             model.into_energies(conditions.data(), threshold_, energies_mev));
+}
+
+std::size_t Generator::generate_sparse(std::size_t n, Span conditions, std::uint64_t seed,
+                                       std::uint64_t first_event, std::uint32_t* cells,
+                                       float* energies_mev, std::size_t* offsets) const {
+  const Model& model = *model_;
+  model.check_count(conditions, n, extrapolate_);
+  std::size_t total = 0;
+  if (offsets != nullptr) offsets[0] = 0;
+  model.run(n, conditions.data(), model.drawn(seed, first_event),
+            model.into_cells(conditions.data(), threshold_, cells, energies_mev, offsets, total));
+  return total;
+}
+
+std::size_t Generator::generate_sparse_from(std::size_t n, Span conditions, const float* latents,
+                                            std::uint32_t* cells, float* energies_mev,
+                                            std::size_t* offsets) const {
+  const Model& model = *model_;
+  model.check_count(conditions, n, extrapolate_);
+  std::size_t total = 0;
+  if (offsets != nullptr) offsets[0] = 0;
+  model.run(n, conditions.data(), model.from_array(latents),
+            model.into_cells(conditions.data(), threshold_, cells, energies_mev, offsets, total));
+  return total;
 }
 
 void Generator::draw_latents(std::uint64_t seed, std::uint64_t event_number, float* latents) const {

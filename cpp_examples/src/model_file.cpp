@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "file.hpp"
@@ -581,9 +582,11 @@ ModelFile parse(simdjson::simdjson_result<dom::element> parsed, const std::strin
 }
 
 void allocate(dom::parser& parser, std::size_t capacity, const std::string& source) {
-  if (capacity > simdjson::SIMDJSON_MAXSIZE_BYTES || parser.allocate(capacity, max_depth)) {
+  if (capacity > simdjson::SIMDJSON_MAXSIZE_BYTES) {
     fail(source, ": ", capacity, " bytes are too many to parse");
   }
+  // Within its limits, memory is all that can be lacking.
+  if (parser.allocate(capacity, max_depth)) throw std::bad_alloc();
 }
 
 // A file's bytes, and room for what simdjson looks at beyond them: it reads in blocks.

@@ -39,11 +39,15 @@ TEST(generating_takes_no_memory) {
     std::vector<double> many;
     for (std::size_t i = 0; i < n; ++i) many.insert(many.end(), one.begin(), one.end());
     std::vector<float> energies(n * generator.n_voxels());
+    std::vector<std::uint32_t> cells(n * generator.n_voxels());
+    std::vector<std::size_t> offsets(n + 1);
     generator.generate(one, 1, 0, energies.data());
     const long before = allocations;
     CHECK(before > 0);
     generator.generate(one, 1, 1, energies.data());
     generator.generate(n, many, 1, 2, energies.data());
+    generator.generate_sparse(one, 1, 1, cells.data(), energies.data());
+    generator.generate_sparse(n, many, 1, 2, cells.data(), energies.data(), offsets.data());
     CHECK_EQ(allocations - before, 0L);
   }
 }

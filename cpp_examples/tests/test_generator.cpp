@@ -150,6 +150,74 @@ TEST(latents_of_several_inputs) {
   for (std::size_t i = 6; i < changed.size(); ++i) CHECK(changed[i] != drawn[i]);
 }
 
+// Cells over the threshold alone: the same energies, one shower or many, from either source.
+TEST(sparse_readout_is_the_dense_one_without_zeros) {
+  for (const double threshold : {0.0, 0.3, 500.0, 1e9}) {
+    for (Generator generator : {gated(), cells()}) {
+      generator.set_readout_threshold(threshold);
+      constexpr std::size_t n = 331;  // more than a block
+      const std::size_t v = generator.n_voxels();
+      std::vector<double> conditions;
+      std::vector<float> latents(n * generator.latent_size());
+      for (std::size_t i = 0; i < n; ++i) {
+        conditions.insert(conditions.end(), {1.0 + 0.1 * static_cast<double>(i), 0.2});
+        generator.draw_latents(3, 50 + i, latents.data() + i * generator.latent_size());
+      }
+      std::vector<float> dense(n * v);
+      generator.generate(n, conditions, 3, 50, dense.data());
+      std::vector<std::uint32_t> wanted_cells;
+      std::vector<float> wanted;
+      std::vector<std::size_t> wanted_offsets = {0};
+      for (std::size_t i = 0; i < n * v; ++i) {
+        if (dense[i] > 0) {
+          wanted_cells.push_back(static_cast<std::uint32_t>(i % v));
+          wanted.push_back(dense[i]);
+        }
+        if (i % v == v - 1) wanted_offsets.push_back(wanted.size());
+      }
+      CHECK(wanted.empty() == (threshold == 1e9));
+      std::vector<std::uint32_t> numbers(n * v);
+      std::vector<float> energies(n * v);
+      std::vector<std::size_t> offsets(n + 1, 77);
+      const auto check = [&](std::size_t found) {
+        CHECK_EQ(found, wanted.size());
+        CHECK(offsets == wanted_offsets);
+        CHECK(std::equal(wanted_cells.begin(), wanted_cells.end(), numbers.begin()));
+        CHECK(std::equal(wanted.begin(), wanted.end(), energies.begin()));
+        std::fill(offsets.begin(), offsets.end(), 77);
+      };
+      check(generator.generate_sparse(n, conditions, 3, 50, numbers.data(), energies.data(),
+                                      offsets.data()));
+      check(generator.generate_sparse_from(n, conditions, latents.data(), numbers.data(),
+                                           energies.data(), offsets.data()));
+      const std::size_t one = generator.generate_sparse({conditions.data() + 20, 2}, 3, 60,
+                                                        numbers.data(), energies.data());
+      CHECK_EQ(one, wanted_offsets[11] - wanted_offsets[10]);
+      CHECK(std::equal(energies.begin(), energies.begin() + static_cast<long>(one),
+                       wanted.begin() + static_cast<long>(wanted_offsets[10])));
+    }
+  }
+  std::size_t offset = 77;
+  CHECK_EQ(gated().generate_sparse(0, std::vector<double>{}, 1, 0, nullptr, nullptr, &offset),
+           std::size_t{0});
+  CHECK_EQ(offset, std::size_t{0});
+}
+
+// A host that has one number at a time.
+TEST(latents_from_the_hosts_engine) {
+  const Generator generator = cells();
+  int asked = 0;
+  const auto normal = [&] { return 0.25 * asked++; };
+  std::vector<float> latents(generator.latent_size() + 1, -1.0f);
+  generator.draw_latents(normal, latents.data());
+  CHECK_EQ(static_cast<std::size_t>(asked), generator.latent_size());
+  CHECK_EQ(latents[4], 1.0f);
+  CHECK_EQ(latents.back(), -1.0f);
+  std::vector<float> energies(generator.n_voxels());
+  latents[2] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_ERROR(generator.generate_from(1, {10.0, 0.1}, latents.data(), energies.data()), "nan MeV");
+}
+
 void check_batches(const Generator& generator) {
   constexpr std::size_t n = 531;  // more than two blocks
   std::vector<double> conditions;

@@ -4,9 +4,11 @@
 //   std::vector<float> energies(generator.n_voxels());                      // MeV
 //   generator.generate({10.0, 0.1}, /*seed*/ 1, /*event*/ 0, energies.data());  // 10 GeV, 0.1 rad
 //
-// This is the whole public interface. It needs nothing but the standard library.
+// This is the whole public interface in C++; runner.h is the one in C. It needs nothing but the
+// standard library.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -16,17 +18,24 @@
 #include <string_view>
 #include <vector>
 
+// What a shared library shows of itself.
+#if defined(__GNUC__)
+#define CALOGAN_PUBLIC __attribute__((visibility("default")))
+#else
+#define CALOGAN_PUBLIC
+#endif
+
 namespace calogan {
 
 /// Everything that this library throws on purpose (std::bad_alloc aside). what() says what was
 /// found, what was expected, and where.
-class Error : public std::runtime_error {
+class CALOGAN_PUBLIC Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 /// The library's version, such as "0.1.0".
-std::string_view version() noexcept;
+CALOGAN_PUBLIC std::string_view version() noexcept;
 
 /// A view of contiguous numbers that are owned elsewhere; made from a pointer and a size, a vector,
 /// an array, or a braced list within a call.
@@ -57,13 +66,61 @@ struct Condition {
   bool logarithmic;  ///< the network sees the logarithm, and draws in [low, high] are log-uniform
 };
 
-/// One cell (voxel) of the calorimeter.
+/// One cell (voxel) of the calorimeter. Positions are in the model's frame: that of the showers it
+/// was trained on. Of a fixed calorimeter, such as the LAr sections in data/lar_photons, this is the
+/// detector's frame: particles enter at (0, 0, -240) mm, and theta tilts them towards +y. Cells that
+/// follow the particle, as in Geant4's Par04 and the CaloChallenge, have their z axis along it and
+/// begin at the origin. Placement takes either to where a particle is.
 struct Cell {
   double x;             ///< mm, centre, of cylindrical layers too; of a whole ring, its axis: 0, 0
   double y;             ///< mm
   double z;             ///< mm; NaN where the model does not say
   std::uint32_t layer;  ///< number of the calorimeter layer
   std::uint32_t index;  ///< number of the cell within its layer
+};
+
+/// A position in mm, or a direction of any length.
+struct Vector {
+  double x;
+  double y;
+  double z;
+};
+
+/// Where the model's frame stands in the host's: a rotation, then a shift. A cell without a z (NaN)
+/// has no position in the host's frame.
+class CALOGAN_PUBLIC Placement {
+ public:
+  /// The model's frame itself.
+  Placement() = default;
+
+  /// For cells that follow the particle. The model's z axis points along `direction`; with theta and
+  /// phi its polar angles, the rotation is Rz(phi) Ry(theta), as in Geant4's Par04: the x axis points
+  /// to growing theta, the y axis to growing phi. The model's point `entry` comes to `point`.
+  /// Throws Error for what is not finite, and for a direction of length 0.
+  static Placement along(Vector point, Vector direction, Vector entry = {0, 0, 0});
+
+  /// For a fixed calorimeter whose angle to the particle is a condition of the model. Its z axis
+  /// points along `normal` (into the calorimeter), its y axis to the side where `lean`, as a rule the
+  /// particle's direction, departs from it; to growing phi of the normal if the two are parallel.
+  static Placement facing(Vector point, Vector normal, Vector lean, Vector entry = {0, 0, 0});
+
+  /// A position of the model's frame in the host's.
+  Vector operator()(Vector p) const noexcept {
+    return {rotation_[0] * p.x + rotation_[1] * p.y + rotation_[2] * p.z + shift_.x,
+            rotation_[3] * p.x + rotation_[4] * p.y + rotation_[5] * p.z + shift_.y,
+            rotation_[6] * p.x + rotation_[7] * p.y + rotation_[8] * p.z + shift_.z};
+  }
+  Vector centre(const Cell& cell) const noexcept { return (*this)({cell.x, cell.y, cell.z}); }
+
+  /// position in the host's frame = rotation (by rows) * position in the model's + shift.
+  const std::array<double, 9>& rotation() const noexcept { return rotation_; }
+  Vector shift() const noexcept { return shift_; }
+
+ private:
+  Placement(Vector x, Vector y, Vector z, Vector point, Vector entry);
+
+  std::array<double, 9> rotation_ = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  Vector shift_ = {0, 0, 0};
 };
 
 /// A trained generator of showers.
@@ -76,7 +133,7 @@ struct Cell {
 /// depends on its conditions, the seed and its event number alone: not on the batch it was made in,
 /// the thread, or the showers made before. On machines of different instruction sets the last
 /// digits of an energy (about one part in 1e6) may differ.
-class Generator {
+class CALOGAN_PUBLIC Generator {
  public:
   /// Reads a model file (lwtnn graph JSON with a "calogan" block), checks all of it, and replays
   /// the self-test cases it contains. Throws Error.
@@ -130,6 +187,23 @@ class Generator {
   void generate(std::size_t n, Span conditions, std::uint64_t seed, std::uint64_t first_event,
                 float* energies_mev) const;
 
+  /// Makes n showers, event numbers first_event .. first_event + n - 1, and gives only the cells over
+  /// the readout threshold (and over 0): their energies are those of generate(), bit for bit.
+  ///
+  /// cells, energies_mev: room for n x n_voxels() entries each. One shower's cells after another's,
+  ///   their numbers (indices of cells()) increasing within a shower.
+  /// offsets: n + 1 entries; those of shower i are offsets[i] .. offsets[i + 1] - 1. May be null.
+  /// Returns the number of entries written, which is offsets[n].
+  std::size_t generate_sparse(std::size_t n, Span conditions, std::uint64_t seed,
+                              std::uint64_t first_event, std::uint32_t* cells, float* energies_mev,
+                              std::size_t* offsets) const;
+
+  /// The same for one shower; returns how many cells it has.
+  std::size_t generate_sparse(Span conditions, std::uint64_t seed, std::uint64_t event_number,
+                              std::uint32_t* cells, float* energies_mev) const {
+    return generate_sparse(1, conditions, seed, event_number, cells, energies_mev, nullptr);
+  }
+
   /// Makes n showers from the caller's own random numbers.
   ///
   /// latents: n x latent_size() values as the network's inputs take them: independent normal
@@ -137,12 +211,25 @@ class Generator {
   /// side by side in the order of the model file's calogan.latent.nodes.
   void generate_from(std::size_t n, Span conditions, const float* latents,
                      float* energies_mev) const;
+  std::size_t generate_sparse_from(std::size_t n, Span conditions, const float* latents,
+                                   std::uint32_t* cells, float* energies_mev,
+                                   std::size_t* offsets) const;
 
   double latent_mean() const noexcept;
   double latent_std() const noexcept;
 
   /// Writes the latents that generate() uses for one event: latent_size() values.
   void draw_latents(std::uint64_t seed, std::uint64_t event_number, float* latents) const;
+
+  /// The same from the host's engine: `normal()` gives one standard normal deviate, as in
+  /// draw_latents([] { return G4RandGauss::shoot(); }, latents). Called latent_size() times.
+  template <class Normal>
+  void draw_latents(Normal&& normal, float* latents) const {
+    const std::size_t n = latent_size();
+    for (std::size_t i = 0; i < n; ++i) {
+      latents[i] = static_cast<float>(latent_mean() + latent_std() * static_cast<double>(normal()));
+    }
+  }
 
   /// The bare network: n x n_outputs() fractions of the incident energy, in the order of the
   /// model's output labels (each layer's cells, then its leftover output if it has one).
