@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build
 CPP := $(BUILD)/cpp
+LIBRARY := libcalogan_runner.$(if $(filter Darwin,$(shell uname)),dylib,so)
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -24,8 +25,9 @@ $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
 	cmake -S cpp_examples -B $(CPP) -DCMAKE_BUILD_TYPE=Release -DCALOGAN_BUILD_TESTS=ON
 
 .PHONY: cpp
-cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests
+cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests, and calogan.runner's library
 	cmake --build $(CPP) --parallel 2
+	install -m 755 $(CPP)/$(LIBRARY) calogan/
 
 demo: setup ## read, train, evaluate, export, generate with C++; ends with the report's path
 	$(BIN)/calogan voxelize '$(SAMPLE)/train/*.root' -o $(BUILD)/train.h5

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calogan import runner
     from calogan.conditions import Condition
     from calogan.config import Card, load_card
     from calogan.dataset import Showers
@@ -37,6 +38,7 @@ __all__ = [
     "evaluate_run",
     "export_run",
     "load_card",
+    "runner",
     "store",
     "train",
     "voxelize_files",
@@ -59,10 +61,12 @@ _HOMES = {
     "voxelize_files": "pipeline",
 }
 
+_MODULES = {"runner": "runner", "store": "io.store"}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "store":
-        return importlib.import_module("calogan.io.store")
+    if name in _MODULES:
+        return importlib.import_module(f"calogan.{_MODULES[name]}")
     if name in _HOMES:
         return getattr(importlib.import_module(f"calogan.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'calogan' has no attribute {name!r}")

@@ -120,6 +120,44 @@ class Condition:
             raise CaloganError(f"condition {dict(fields)}: {error}") from error
 
 
+def condition_columns(
+    conditions: Sequence[Condition],
+    given: Mapping[str, ArrayLike],
+    generator: str,
+    allow_extrapolation: bool = False,
+) -> dict[str, NDArray[np.float64]]:
+    """What a generator was asked for: name to values (n,), each of the `conditions` among them.
+
+    `given` has values (n,) or one for all; `generator` is what errors call it. Raises CaloganError
+    if a condition is missing, unknown, not finite, or outside the trained range.
+    """
+    names = [c.name for c in conditions]
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise CaloganError(f"{generator} knows no conditions {unknown}; it takes {names}")
+    values = {name: np.atleast_1d(np.asarray(v, float)) for name, v in given.items()}
+    try:
+        shape = np.broadcast_shapes(*(v.shape for v in values.values()))
+    except ValueError:
+        shape = (0, 0)
+    if len(shape) != 1:
+        raise CaloganError(
+            f"conditions have lengths { {k: v.shape for k, v in values.items()} }, "
+            "expected one length"
+        )
+    if values and shape == (0,):
+        raise CaloganError("the conditions are empty: no shower was asked for")
+    for condition in conditions:
+        if condition.name in values:
+            condition.check(values[condition.name], allow_extrapolation)
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise CaloganError(
+            f"conditions {missing} are missing; found {sorted(values)}, the generator needs {names}"
+        )
+    return {name: np.broadcast_to(v, shape) for name, v in values.items()}
+
+
 def network_input(
     conditions: Sequence[Condition], values: Mapping[str, ArrayLike]
 ) -> NDArray[np.float32]:

@@ -24,12 +24,14 @@ def test_the_public_names_are_frozen() -> None:
         "evaluate_run",
         "export_run",
         "load_card",
+        "runner",
         "store",
         "train",
         "voxelize_files",
     ]
     for name in calogan.__all__:
         assert getattr(calogan, name) is not None
+    assert calogan.runner.__all__ == ["Generator", "Placement", "SparseShowers"]
 
 
 def test_importing_calogan_imports_nothing_heavy() -> None:
