@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "file.hpp"
+#include "sha256.hpp"
 #include "text.hpp"
 
 namespace calogan::detail {
@@ -295,13 +296,17 @@ Layer parse_layer(const Field& field) {
   return layer;
 }
 
+void parse_inputs(const Field& root, ModelFile& model) {
+  const Field inputs = root["inputs"];
+  inputs.at_most(max_inputs);
+  inputs.each([&](const Field& f) { model.inputs.push_back(parse_input(f)); });
+}
+
 void parse_graph(const Field& root, ModelFile& model) {
   if (!root.has("nodes") && root.has("layers")) {
     root.fail("no field nodes: this is a sequential lwtnn file, the runner takes graph files");
   }
-  const Field inputs = root["inputs"];
-  inputs.at_most(max_inputs);
-  inputs.each([&](const Field& f) { model.inputs.push_back(parse_input(f)); });
+  parse_inputs(root, model);
   if (root.has("input_sequences") && root["input_sequences"].size() > 0) {
     root.fail("field input_sequences is not empty; the runner does not take sequences");
   }
@@ -335,12 +340,7 @@ void parse_output(const Field& root, std::string_view name, ModelFile& model) {
   const Field outputs = root["outputs"];
   const Field output = outputs[name];
   output["labels"].each([&](const Field& f) { model.labels.emplace_back(f.string()); });
-  const Field index = output["node_index"];
-  model.output_node = index.count();
-  if (model.output_node >= model.nodes.size()) {
-    root.fail("field ", index.path(), " is ", model.output_node, ", but there are ",
-              model.nodes.size(), " nodes");
-  }
+  model.output_node = output["node_index"].count();
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -563,9 +563,9 @@ void parse_block(const Field& root, ModelFile& model) {
   if (model.self_tests.empty()) root.fail("field calogan.self_test is empty, expected a case or more");
 }
 
-ModelFile parse(simdjson::simdjson_result<dom::element> parsed, const std::string& source) {
-  dom::element document;
-  const simdjson::error_code error = parsed.get(document);
+dom::element document(const simdjson::simdjson_result<dom::element>& parsed,
+                      const std::string& source) {
+  const simdjson::error_code error = parsed.error();
   if (error == simdjson::N_ATOM_ERROR || error == simdjson::T_ATOM_ERROR ||
       error == simdjson::TAPE_ERROR || error == simdjson::NUMBER_ERROR) {
     fail(source, ": not valid JSON (", simdjson::error_message(error),
@@ -574,7 +574,10 @@ ModelFile parse(simdjson::simdjson_result<dom::element> parsed, const std::strin
   if (error != simdjson::SUCCESS) {
     fail(source, ": not valid JSON (", simdjson::error_message(error), ")");
   }
-  const Field root(document, source);
+  return parsed.value_unsafe();
+}
+
+ModelFile read(const Field& root) {
   ModelFile model;
   parse_graph(root, model);
   parse_block(root, model);
@@ -629,23 +632,56 @@ Text read_text(const std::string& path) {
   return text;
 }
 
+// A document that `parser` keeps, which needs the file's bytes no longer.
+dom::element read_document(dom::parser& parser, const Text& text, const std::string& path) {
+  allocate(parser, text.size, path);
+  return document(parser.parse(text.bytes.get(), text.size, false), path);
+}
+
+dom::element parse_document(dom::parser& parser, std::string_view json, const std::string& source) {
+  allocate(parser, json.size(), source);
+  return document(parser.parse(json.data(), json.size()), source);
+}
+
 }  // namespace
 
 ModelFile parse_model(std::string_view json, const std::string& source) {
   dom::parser parser;
-  allocate(parser, json.size(), source);
-  return parse(parser.parse(json.data(), json.size()), source);
+  return read({parse_document(parser, json, source), source});
 }
 
 ModelFile read_model(const std::string& path) {
   dom::parser parser;
-  simdjson::simdjson_result<dom::element> document;
+  const dom::element root = read_document(parser, read_text(path), path);
+  return read({root, path});
+}
+
+ModelFile read_model(const std::string& path, Origin& origin) {
+  dom::parser parser;
+  dom::element root;
   {
     const Text text = read_text(path);
-    allocate(parser, text.size, path);
-    document = parser.parse(text.bytes.get(), text.size, false);
+    origin.sha256 = sha256({text.bytes.get(), text.size});
+    root = read_document(parser, text, path);
   }
-  return parse(document, path);
+  ModelFile model = read({root, path});
+  origin.head = "{";
+  for (const std::string_view key : {"inputs", "outputs", "calogan"}) {
+    if (origin.head.size() > 1) origin.head += ',';
+    origin.head += text("\"", key, "\":", simdjson::minify(root.at_key(key).value_unsafe()));
+  }
+  origin.head += '}';
+  return model;
+}
+
+ModelFile parse_head(std::string_view head, const std::string& source) {
+  dom::parser parser;
+  const dom::element element = parse_document(parser, head, source);
+  const Field root(element, source);
+  ModelFile model;
+  parse_inputs(root, model);
+  parse_block(root, model);
+  return model;
 }
 
 }  // namespace calogan::detail

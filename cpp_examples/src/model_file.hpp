@@ -105,4 +105,15 @@ struct ModelFile {
 ModelFile parse_model(std::string_view json, const std::string& source);
 ModelFile read_model(const std::string& path);
 
+// What a compiled model keeps of the JSON that it was made from.
+struct Origin {
+  std::string sha256;  // of the file, hexadecimal
+  std::string head;    // all that parse_head() needs, as JSON
+};
+
+ModelFile read_model(const std::string& path, Origin& origin);
+
+// All of a model but its graph: it has no nodes and no layers.
+ModelFile parse_head(std::string_view head, const std::string& source);
+
 }  // namespace calogan::detail

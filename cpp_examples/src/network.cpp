@@ -12,9 +12,11 @@ namespace calogan::detail {
 // ---------------------------------------------------------------------------------------------
 // From the graph of the file to steps
 
-class Plan::Builder {
+namespace {
+
+class PlanBuilder {
  public:
-  Builder(ModelFile& model, const std::string& source, Storage storage)
+  PlanBuilder(ModelFile& model, const std::string& source, Storage storage)
       : model_(model), source_(source), storage_(storage) {}
 
   Plan build() {
@@ -28,6 +30,8 @@ class Plan::Builder {
   }
 
  private:
+  using View = Plan::View;
+  using Step = Plan::Step;
   using LayerPointer = std::shared_ptr<const Layer>;
 
   struct GraphNode {
@@ -50,6 +54,10 @@ class Plan::Builder {
   }
 
   void take_nodes() {
+    if (model_.output_node >= model_.nodes.size()) {
+      fail("the output's node_index is ", model_.output_node, ", but there are ",
+           model_.nodes.size(), " nodes");
+    }
     std::vector<LayerPointer> layers;
     for (Layer& layer : model_.layers) {
       layers.push_back(std::make_shared<const Layer>(std::move(layer)));
@@ -498,8 +506,10 @@ class Plan::Builder {
   std::map<LayerPointer, std::shared_ptr<const std::vector<PackedMatrix>>> packed_;
 };
 
+}  // namespace
+
 Plan Plan::make(ModelFile& model, const std::string& source, Storage storage) {
-  return Builder(model, source, storage).build();
+  return PlanBuilder(model, source, storage).build();
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -46,9 +46,6 @@ struct Plan {
   // `source`. Takes the layers' weights out of the model and keeps them as `storage` says.
   static Plan make(ModelFile& model, const std::string& source,
                    Storage storage = Storage::float32);
-
- private:
-  class Builder;
 };
 
 class Network {

@@ -138,7 +138,7 @@ TEST(graphs_that_do_not_fit) {
          "field nodes[1].sources[0] is 2, but there are 2 inputs");
   expect(with("\"size\":6", "\"size\":7"), "field nodes[0].size is 7, but inputs[0] has 6 variables");
   expect(with("\"node_index\":17", "\"node_index\":99"),
-         "field outputs.fractions.node_index is 99, but there are 18 nodes");
+         "the output's node_index is 99, but there are 18 nodes");
   expect(with("\"node_index\":17", "\"node_index\":16"),
          "the output has 28 labels, but nodes[16] has 21 elements");
   expect(with("\"sources\":[2],\"layer_index\":0", "\"sources\":[4],\"layer_index\":0"),
