@@ -276,27 +276,45 @@ def train_trees(
     x_test: NDArray[np.float32],
     seed: int,
 ) -> tuple[Scores, Scores]:
-    """Scores of gradient-boosted trees (scikit-learn's histogram boosting).
+    """Scores of validation and test showers by gradient-boosted trees.
 
     Trees are added until a tenth of the training showers, set apart inside scikit-learn, stops
     gaining; the validation showers serve the calibration only.
+    """
+    validation, scores = fit_trees(
+        x,
+        y,
+        (x_validation, x_test),
+        seed,
+        max_iter=500,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=15,
+    )
+    return validation, scores
+
+
+def fit_trees(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    judged: tuple[NDArray[np.float32], ...],
+    seed: int,
+    **settings: Any,
+) -> tuple[Scores, ...]:
+    """Scores of each set of showers in `judged`, by boosted trees of 15 leaves fitted to (x, y).
+
+    `settings` are of scikit-learn's HistGradientBoostingClassifier.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     model = HistGradientBoostingClassifier(
-        max_iter=500,
-        learning_rate=0.1,
-        max_leaf_nodes=15,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=15,
-        random_state=seed,
+        learning_rate=0.1, max_leaf_nodes=15, random_state=seed, **settings
     )
     # Threads that wait for each other on a busy machine cost ten times what they gain here.
     with threadpool_limits(limits=1):
         model.fit(x, y)
-        return model.decision_function(x_validation), model.decision_function(x_test)
+        return tuple(np.asarray(model.decision_function(part), np.float64) for part in judged)
 
 
 def train_network(settings: NetworkSettings) -> Train:

@@ -73,7 +73,7 @@ def compare(
     report = progress or (lambda _: None)
     reference, generated = (s.apply_threshold(threshold) for s in (reference, generated))
     rng = np.random.default_rng(seed)
-    matched_on = [np.log(v) if name == "energy" else v for name, v in reference.conditions.items()]
+    matched_on = [*reference.conditions.values()]
     halves = [metrics.matched_halves(matched_on, rng) for _ in range(N_FLOOR_SPLITS)]
 
     report("response and resolution")

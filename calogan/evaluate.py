@@ -19,10 +19,10 @@ from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.evaluation import Evaluation, Refinement
 from calogan.files import atomic_path
+from calogan.generator import Generator, load_reference, sample_like
 from calogan.holdout import Bands, bands_to_study, study
 
 if TYPE_CHECKING:
-    from calogan.generator import Generator
     from calogan.refine import RefinedGenerator
 
 
@@ -59,8 +59,6 @@ def evaluate_run(
     ------
     CaloganError : if fewer than `MIN_SHOWERS` showers remain, or files do not fit together
     """
-    from calogan.generator import Generator
-    from calogan.io import store
     from calogan.refine import load_refiner, refined
 
     run, reference = Path(run), Path(reference)
@@ -70,21 +68,7 @@ def evaluate_run(
     bands = bands_to_study(hold_out or {}, generator, run)
     other = _load_beside(beside, bands, reference)
     better = None if refiner is None else refined(generator, load_refiner(refiner))
-    about = store.info(reference)
-    if about.geometry not in (None, generator.geometry):
-        raise CaloganError(
-            f"{reference} has geometry '{about.geometry.name}' with "
-            f"{about.geometry.n_voxels} voxels, the generator {run} makes "
-            f"'{generator.geometry.name}' with {generator.geometry.n_voxels}"
-        )
-    units = dict(about.conditions)
-    for condition in generator.conditions:
-        if units.get(condition.name) not in (None, "", condition.unit):
-            raise CaloganError(
-                f"{reference} has {condition.name} in {units[condition.name]}, the generator takes "
-                f"it in {condition.unit}; voxelize with the card that it was trained with"
-            )
-    showers = store.load(reference, geometry=generator.geometry)
+    showers = load_reference(generator, reference, run)
     n_all = len(showers)
     seen = generator.seen_events
     used = [seen] if seen is not None else []
@@ -99,10 +83,7 @@ def evaluate_run(
         )
     report(f"generating {len(showers)} showers")
     # The reference may know conditions that the generator does not; it is judged against those too.
-    known = {c.name for c in generator.conditions}
-    asked = {name: v for name, v in showers.conditions.items() if name in known}
-    made, rate = _timed_sample(generator, asked, seed)
-    generated = Showers(made.energies, showers.conditions, made.geometry)
+    generated, rate = _timed_sample(generator, showers, seed)
     judging: dict[str, Any] = {
         "threshold": generator.readout_threshold,
         "seed": seed,
@@ -112,7 +93,7 @@ def evaluate_run(
     if better is not None:
         result = replace(
             result,
-            refinement=_refinement(better, str(refiner), showers, made, rate, judging, report),
+            refinement=_refinement(better, str(refiner), showers, generated, rate, judging, report),
         )
     studies = tuple(
         study(
@@ -167,13 +148,11 @@ def evaluate_run(
     )
 
 
-def _timed_sample(
-    generator: Generator, asked: Mapping[str, Any], seed: int
-) -> tuple[Showers, float]:
-    """Showers, and how many of them a second of processor time makes, busy machine or not."""
-    generator.sample({name: v[:1] for name, v in asked.items()}, seed=seed)  # TensorFlow wakes up
+def _timed_sample(generator: Generator, showers: Showers, seed: int) -> tuple[Showers, float]:
+    """Showers like these, and how many a second of processor time makes, busy machine or not."""
+    sample_like(generator, showers.select(slice(1)), seed)  # TensorFlow wakes up
     started = time.process_time()
-    made = generator.sample(asked, seed=seed)
+    made = sample_like(generator, showers, seed)
     return made, len(made) / (time.process_time() - started)
 
 
@@ -198,8 +177,7 @@ def _refinement(
 
     refiner = better.refiner
     report(f"generating {len(showers)} refined showers")
-    made, refined_rate = _timed_sample(better, raw.conditions, judging["seed"])
-    generated = Showers(made.energies, showers.conditions, made.geometry)
+    generated, refined_rate = _timed_sample(better, showers, judging["seed"])
     return Refinement(
         path=path,
         evaluation=compare(
@@ -214,7 +192,6 @@ def _refinement(
 def _load_beside(
     beside: str | Path | None, bands: Bands, reference: str | Path
 ) -> Generator | None:
-    from calogan.generator import Generator
     from calogan.io import store
 
     if beside is None:

@@ -255,6 +255,7 @@ def study(
     CaloganError : too few showers to compare; `other` does not fit, or has a held-out band there
     """
     from calogan.compare import MIN_SHOWERS, compare
+    from calogan.generator import sample_like
 
     reference, generated = pair
     condition = next(c for c in generator.conditions if c.name == name)
@@ -304,8 +305,7 @@ def study(
         ),
     ]
     if other is not None:
-        made = other.sample(_asked(other, reference.select(held)), seed=seed)
-        at = Showers(made.energies, reference.select(held).conditions, made.geometry)
+        at = sample_like(other, reference.select(held), seed)
         words = f"{other.identity['model']}, trained with everything"
         regions.append(region(words, "trained, inside it", held, at))
     return Study(name, condition.unit, band, tuple(regions))
@@ -331,8 +331,3 @@ def _unseen_by(
     if other.seen_events is None:
         return np.ones(len(reference), np.bool_)
     return ~np.isin(reference.fingerprints(), other.seen_events)
-
-
-def _asked(generator: Generator, showers: Showers) -> dict[str, NDArray[np.float32]]:
-    known = {c.name for c in generator.conditions}
-    return {name: v for name, v in showers.conditions.items() if name in known}

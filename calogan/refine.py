@@ -34,7 +34,7 @@ from calogan.density_ratio import (
 )
 from calogan.errors import CaloganError
 from calogan.files import atomic_path
-from calogan.generator import ROWS, Generator
+from calogan.generator import ROWS, Generator, load_reference
 from calogan.geometry import Geometry
 from calogan.holdout import in_any
 from calogan.io import store
@@ -381,7 +381,7 @@ def refine_run(
     """
     run = Path(run)
     generator = Generator.load(run)
-    showers = store.load(reference, geometry=generator.geometry)
+    showers = load_reference(generator, reference, run)
     refiner = train_refiner(generator, showers, seed, clip=clip, progress=progress)
     refiner = replace(
         refiner, record={**refiner.record, "model": str(run), "reference": str(reference)}

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from calogan import metrics
 from calogan.binned import condition_bins
-from calogan.classifier import classify, high_level_features, log_voxel_features
+from calogan.classifier import classify, fit_trees, high_level_features, log_voxel_features
 from calogan.conditions import Condition, network_input
 from calogan.dataset import Showers
 from calogan.distances import neighbourhoods
@@ -290,7 +290,7 @@ class Yardstick:
     @cached_property
     def _real_recalls(self) -> tuple[Value, Value]:
         """Recall of voxels and of features, half of the validation showers by the other."""
-        on = [np.log(v) if n == "energy" else v for n, v in self.showers.conditions.items()]
+        on = [*self.showers.conditions.values()]
         a, b = metrics.matched_halves(on, np.random.default_rng(self.seed))
         found = [
             neighbourhoods(s[a], s[b], self._k).recall
@@ -319,15 +319,9 @@ def _train_few_trees(
     Setting showers apart to stop by, as the classifiers of an evaluation do, makes the AUC of 1000
     showers half as noisy again.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    model = HistGradientBoostingClassifier(
-        max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=seed
-    )
-    with threadpool_limits(limits=1):
-        model.fit(np.concatenate([x, x_validation]), np.concatenate([y, y_validation]))
-        return None, np.asarray(model.decision_function(x_test), np.float64)
+    x, y = np.concatenate([x, x_validation]), np.concatenate([y, y_validation])
+    (scores,) = fit_trees(x, y, (x_test,), seed, max_iter=60, early_stopping=False)
+    return None, scores
 
 
 def spread_ratio(

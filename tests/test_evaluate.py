@@ -30,8 +30,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_two_files_give_metrics_and_a_report(stores: tuple[Path, Path], tmp_path: Path) -> None:
     stages: list[str] = []
+    classifiers = quick().classifiers  # before the patch, which it would call
     with (
-        patch("calogan.compare.compare_by_classifiers", lambda *_: quick().classifiers),
+        patch("calogan.compare.compare_by_classifiers", lambda *_: classifiers),
         patch("calogan.report.render", lambda e: f"<html>{e.settings['command']}"),
     ):
         found, page = evaluate_files(*stores, tmp_path, threshold=0.1, progress=stages.append)
@@ -54,9 +55,10 @@ class FakeGenerator(SimpleNamespace):
 
 
 def run_on(reference: Path, generator: FakeGenerator, tmp_path: Path) -> dict[str, object]:
+    classifiers = quick().classifiers
     with (
         patch("calogan.generator.Generator.load", return_value=generator),
-        patch("calogan.compare.compare_by_classifiers", lambda *_: quick().classifiers),
+        patch("calogan.compare.compare_by_classifiers", lambda *_: classifiers),
         patch("calogan.report.render", lambda _: "<html>"),
     ):
         found, page = evaluate_run(tmp_path / "model.json", reference)

@@ -70,10 +70,10 @@ def test_the_runner_makes_the_same_kind_of_showers(unseen: Path, tmp_path: Path)
 
 def _compare(made: Showers, real: Showers) -> None:
     """Means of a thousand showers, within five standard errors of what sampling alone gives."""
-    for found, wanted in (
-        (response(made), response(real)),
-        ((made.energies > 0).sum(axis=1), (real.energies > 0).sum(axis=1)),
+    for found, wanted, flaw in (
+        (response(made), response(real), 0.005),
+        ((made.energies > 0).sum(axis=1), (real.energies > 0).sum(axis=1), 0.04),
     ):
         error = np.std(found.astype(float) - wanted) / np.sqrt(len(wanted))
-        slack = 0.04 * wanted.mean()  # the generator's own flaws, as metrics.json has them
+        slack = flaw * wanted.mean()  # the generator's own flaws, as metrics.json has them
         assert abs(found.mean() - wanted.mean()) < 5 * error + slack

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()
@@ -117,10 +115,11 @@ def train(
         if not run.card_file.is_file():
             err.print("stopped before the first update")
             raise typer.Exit(130) from None
-        bands = "".join(f" --hold-out {band}" for band in hold_out or [])
+        options = [f" --hold-out {band}" for band in hold_out or []]
+        options += [f" --set {shlex.quote(change)}" for change in changes or []]
         err.print(
             f"stopped at update {run.training()['updates']}; go on with: "
-            f"calogan train {card} --out {run.path} --resume{bands}",
+            f"calogan train {card} --out {run.path} --resume{''.join(options)}",
             markup=False,
             soft_wrap=True,
         )
