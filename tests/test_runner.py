@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -274,6 +275,16 @@ def test_importing_it_loads_no_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_the_snippet_of_the_runners_readme_runs(tmp_path: Path) -> None:
+    text = (ROOT / "cpp_examples/README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "generator.json").symlink_to(MODEL)
+    code = f"{snippet}\nassert (hits.energies == energies[energies > 0]).all(), 'not the same'"
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, timeout=60
+    )
 
 
 def _unit(v: NDArray[np.float64]) -> NDArray[np.float64]:
