@@ -7,20 +7,23 @@ namespace calogan::detail {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr std::size_t width = 16;        // floats in a register
-constexpr std::size_t batch_panels = 2;  // the register tile for batches: panels by columns
-constexpr std::size_t batch_columns = 8;
-constexpr std::size_t single_panels = 8;  // the tile for one column: enough sums to hide the latency
+constexpr std::size_t width = 16;  // floats in a register
+// Register tiles, panels by columns: for P panels, what leaves room for the weights beside the sums.
+constexpr std::size_t tile_panels = 4;
+constexpr std::size_t single_panels = 4;  // for one column
+constexpr std::size_t tile_columns(std::size_t panels) {
+  return panels == 4 ? 6 : panels == 3 ? 8 : 12;
+}
 #elif defined(__AVX__)
 constexpr std::size_t width = 8;
-constexpr std::size_t batch_panels = 1;
-constexpr std::size_t batch_columns = 6;
+constexpr std::size_t tile_panels = 1;
 constexpr std::size_t single_panels = 4;
+constexpr std::size_t tile_columns(std::size_t) { return 6; }
 #else
 constexpr std::size_t width = 4;
-constexpr std::size_t batch_panels = 1;
-constexpr std::size_t batch_columns = 2;
+constexpr std::size_t tile_panels = 1;
 constexpr std::size_t single_panels = 2;
+constexpr std::size_t tile_columns(std::size_t) { return 2; }
 #endif
 
 typedef float Vector __attribute__((vector_size(width * 4)));
@@ -28,7 +31,7 @@ typedef int Mask __attribute__((vector_size(width * 4)));
 
 constexpr std::size_t registers = panel_rows / width;  // per panel and column
 
-inline Vector load(const float* p) {
+inline Vector load(const void* p) {
   Vector v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
@@ -43,154 +46,179 @@ inline Vector select(Mask mask, Vector yes, Vector no) { return mask ? yes : no;
 // ---------------------------------------------------------------------------------------------
 // Dense layers
 
-// A format says how weights are read from a panel: `group` inputs at once, each as a vector.
+// A format says how weights are read: those of `inputs` inputs at once, each as a vector, from words
+// of lane_bytes for a row.
+
+constexpr std::size_t lane_bytes = 4;
 
 typedef std::uint32_t Bits __attribute__((vector_size(width * 4)));
-typedef signed char Bytes __attribute__((vector_size(width)));
 
 struct Float32 {
-  static constexpr std::size_t group = 1;
-  static constexpr std::size_t scale_bytes = 0;  // at the beginning of each stretch
-  static constexpr std::size_t group_bytes = panel_rows * 4;
-  static void read(const unsigned char* p, Vector (&w)[group]) { __builtin_memcpy(w, p, sizeof w[0]); }
-  static constexpr std::size_t lane_bytes = 4;
+  static constexpr std::size_t inputs = 1;
+  static constexpr bool scaled = false;  // each stretch begins with scales
+  static void read(const unsigned char* p, Vector (&w)[inputs]) {
+    w[0] = load(p);
+  }
 };
 
 struct Bfloat16 {
-  static constexpr std::size_t group = 2;
-  static constexpr std::size_t scale_bytes = 0;
-  static constexpr std::size_t group_bytes = panel_rows * 4;
-  static constexpr std::size_t lane_bytes = 4;
-  static void read(const unsigned char* p, Vector (&w)[group]) {
+  static constexpr std::size_t inputs = 2;
+  static constexpr bool scaled = false;
+  static void read(const unsigned char* p, Vector (&w)[inputs]) {
     Bits words;
     __builtin_memcpy(&words, p, sizeof words);
-    const Bits first = words << 16;
-    const Bits second = words & 0xFFFF0000u;
-    __builtin_memcpy(&w[0], &first, sizeof first);
-    __builtin_memcpy(&w[1], &second, sizeof second);
+    w[0] = reinterpret_cast<Vector>(words << 16);
+    w[1] = reinterpret_cast<Vector>(words & 0xFFFF0000u);
   }
 };
 
 struct Int8 {
-  static constexpr std::size_t group = 1;
-  static constexpr std::size_t scale_bytes = panel_rows * 4;
-  static constexpr std::size_t group_bytes = panel_rows;
-  static constexpr std::size_t lane_bytes = 1;
-  static void read(const unsigned char* p, Vector (&w)[group]) {
-    Bytes bytes;
-    __builtin_memcpy(&bytes, p, sizeof bytes);
-    w[0] = __builtin_convertvector(bytes, Vector);
+  static constexpr std::size_t inputs = 4;
+  static constexpr bool scaled = true;
+  static void read(const unsigned char* p, Vector (&w)[inputs]) {
+    Mask words;
+    __builtin_memcpy(&words, p, sizeof words);
+    w[0] = __builtin_convertvector(words << 24 >> 24, Vector);
+    w[1] = __builtin_convertvector(words << 16 >> 24, Vector);
+    w[2] = __builtin_convertvector(words << 8 >> 24, Vector);
+    w[3] = __builtin_convertvector(words >> 24, Vector);
   }
 };
 
-template <class Format, std::size_t Panels, std::size_t Columns>
-void tile(const unsigned char* panels, std::size_t panel_bytes, const float* bias, std::size_t rows,
-          std::size_t inputs, const float* x, std::size_t ldx, float* y, std::size_t ldy) {
-  Vector sum[Columns][Panels][registers];
-  for (std::size_t c = 0; c < Columns; ++c) {
+// Some panels of a group.
+struct Part {
+  const unsigned char* weights;
+  const float* bias;
+  std::size_t lanes;   // of the whole group
+  std::size_t rows;    // not beyond the matrix
+  std::size_t inputs;
+};
+
+// A matrix of activations, a shower a column.
+struct Columns {
+  const float* x;
+  std::size_t ldx;
+  float* y;
+  std::size_t ldy;
+};
+
+template <class Format, std::size_t Panels, std::size_t N>
+void tile(const Part& part, const Columns& columns) {
+  const float* const x = columns.x;
+  const std::size_t ldx = columns.ldx;
+  const std::size_t step = part.lanes * lane_bytes;
+  const unsigned char* weights = part.weights;
+  Vector sum[N][Panels][registers];
+  for (std::size_t c = 0; c < N; ++c) {
     for (std::size_t p = 0; p < Panels; ++p) {
       for (std::size_t r = 0; r < registers; ++r) {
-        sum[c][p][r] = load(bias + p * panel_rows + r * width);
+        sum[c][p][r] = load(part.bias + p * panel_rows + r * width);
       }
     }
   }
   // Partial sums over a few inputs at a time, then summed: rounding errors grow with the square root
   // of the length of a sum, and these are the errors that a softmax magnifies.
-  for (std::size_t first = 0; first < inputs; first += stretch) {
-    const std::size_t end = first + stretch < inputs ? first + stretch : inputs;
-    const unsigned char* const scales = panels;
-    panels += Format::scale_bytes;
-    Vector part[Columns][Panels][registers] = {};
-    for (std::size_t k = first; k < end; k += Format::group) {
-      Vector w[Panels][registers][Format::group];
+  for (std::size_t first = 0; first < part.inputs; first += stretch) {
+    const std::size_t end = first + stretch < part.inputs ? first + stretch : part.inputs;
+    const unsigned char* const scales = weights;
+    if (Format::scaled) weights += part.lanes * sizeof(float);
+    Vector sums[N][Panels][registers] = {};
+    const auto multiply = [&](std::size_t k, std::size_t n_inputs) {
+      Vector w[Panels][registers][Format::inputs];
       for (std::size_t p = 0; p < Panels; ++p) {
         for (std::size_t r = 0; r < registers; ++r) {
-          Format::read(panels + p * panel_bytes + r * width * Format::lane_bytes, w[p][r]);
+          Format::read(weights + (p * panel_rows + r * width) * lane_bytes, w[p][r]);
         }
       }
-      panels += Format::group_bytes;
-      for (std::size_t g = 0; g < Format::group && k + g < end; ++g) {
-        for (std::size_t c = 0; c < Columns; ++c) {
-          const float value = x[c * ldx + k + g];
+      weights += step;
+      for (std::size_t i = 0; i < n_inputs; ++i) {
+        for (std::size_t c = 0; c < N; ++c) {
+          const float value = x[c * ldx + k + i];
           for (std::size_t p = 0; p < Panels; ++p) {
-            for (std::size_t r = 0; r < registers; ++r) part[c][p][r] += w[p][r][g] * value;
+            for (std::size_t r = 0; r < registers; ++r) sums[c][p][r] += w[p][r][i] * value;
           }
         }
       }
-    }
+    };
+    std::size_t k = first;
+    for (; k + Format::inputs <= end; k += Format::inputs) multiply(k, Format::inputs);
+    if (Format::inputs > 1 && k < end) multiply(k, end - k);
     for (std::size_t p = 0; p < Panels; ++p) {
       for (std::size_t r = 0; r < registers; ++r) {
-        if constexpr (Format::scale_bytes > 0) {
-          Vector scale;
-          __builtin_memcpy(&scale, scales + p * panel_bytes + r * width * 4, sizeof scale);
-          for (std::size_t c = 0; c < Columns; ++c) sum[c][p][r] += scale * part[c][p][r];
+        if constexpr (Format::scaled) {
+          const Vector scale = load(scales + (p * panel_rows + r * width) * sizeof(float));
+          for (std::size_t c = 0; c < N; ++c) sum[c][p][r] += scale * sums[c][p][r];
         } else {
-          for (std::size_t c = 0; c < Columns; ++c) sum[c][p][r] += part[c][p][r];
+          for (std::size_t c = 0; c < N; ++c) sum[c][p][r] += sums[c][p][r];
         }
       }
     }
   }
-  for (std::size_t c = 0; c < Columns; ++c) {
-    float* out = y + c * ldy;
+  for (std::size_t c = 0; c < N; ++c) {
+    float* out = columns.y + c * columns.ldy;
     for (std::size_t p = 0; p < Panels; ++p) {
       const std::size_t first = p * panel_rows;
-      if (first + panel_rows <= rows) {
+      if (first + panel_rows <= part.rows) {
         for (std::size_t r = 0; r < registers; ++r) store(out + first + r * width, sum[c][p][r]);
-      } else if (first < rows) {
+      } else if (first < part.rows) {
         float padded[panel_rows];
         for (std::size_t r = 0; r < registers; ++r) store(padded + r * width, sum[c][p][r]);
-        __builtin_memcpy(out + first, padded, (rows - first) * sizeof(float));
+        __builtin_memcpy(out + first, padded, (part.rows - first) * sizeof(float));
       }
     }
   }
 }
 
-// The columns left over after full tiles, fewer than `Columns`.
-template <class Format, std::size_t Panels, std::size_t Columns>
-void last_columns(const DenseWeights& w, std::size_t row, const float* x, std::size_t ldx, float* y,
-                  std::size_t ldy, std::size_t left) {
-  if constexpr (Columns > 1) {
-    if (left == Columns - 1) {
-      tile<Format, Panels, Columns - 1>(w.panels + row / panel_rows * w.panel_bytes, w.panel_bytes,
-                                        w.bias + row, w.rows - row, w.inputs, x, ldx, y + row, ldy);
+// Tiles of N columns while there are so many, then narrower ones.
+template <class Format, std::size_t Panels, std::size_t N>
+void all_columns(const Part& part, Columns columns, std::size_t n) {
+  for (; n >= N; n -= N) {
+    tile<Format, Panels, N>(part, columns);
+    columns.x += N * columns.ldx;
+    columns.y += N * columns.ldy;
+  }
+  if constexpr (N > 1) {
+    if (n > 0) all_columns<Format, Panels, (N > 4 ? 4 : N / 2)>(part, columns, n);
+  }
+}
+
+// The panels of a group, `Panels` at a time.
+template <class Format, std::size_t Panels, bool Single>
+void all_panels(Part part, Columns columns, std::size_t n, std::size_t n_panels) {
+  for (; n_panels >= Panels; n_panels -= Panels) {
+    if constexpr (Single) {
+      tile<Format, Panels, 1>(part, columns);
     } else {
-      last_columns<Format, Panels, Columns - 1>(w, row, x, ldx, y, ldy, left);
+      all_columns<Format, Panels, tile_columns(Panels)>(part, columns, n);
     }
+    constexpr std::size_t rows = Panels * panel_rows;
+    part.weights += rows * lane_bytes;
+    part.bias += rows;
+    columns.y += rows;
+    part.rows -= rows < part.rows ? rows : part.rows;
   }
-}
-
-// All columns of the panels that begin with `row`.
-template <class Format, std::size_t Panels, std::size_t Columns>
-void panel_columns(const DenseWeights& w, std::size_t row, const float* x, std::size_t ldx, float* y,
-                   std::size_t ldy, std::size_t n) {
-  std::size_t c = 0;
-  for (; c + Columns <= n; c += Columns) {
-    last_columns<Format, Panels, Columns + 1>(w, row, x + c * ldx, ldx, y + c * ldy, ldy, Columns);
-  }
-  if (c < n) {
-    last_columns<Format, Panels, Columns>(w, row, x + c * ldx, ldx, y + c * ldy, ldy, n - c);
-  }
-}
-
-template <class Format, std::size_t Panels, std::size_t Columns>
-void all_panels(const DenseWeights& w, const float* x, std::size_t ldx, float* y, std::size_t ldy,
-                std::size_t n) {
-  std::size_t row = 0;
-  for (; row + (Panels - 1) * panel_rows < w.rows; row += Panels * panel_rows) {
-    panel_columns<Format, Panels, Columns>(w, row, x, ldx, y, ldy, n);
-  }
-  for (; row < w.rows; row += panel_rows) {
-    panel_columns<Format, 1, Columns>(w, row, x, ldx, y, ldy, n);
+  if constexpr (Panels > 1) {
+    if (n_panels > 0) all_panels<Format, Panels - 1, Single>(part, columns, n, n_panels);
   }
 }
 
 template <class Format>
-void dense_of(const DenseWeights& w, const float* x, std::size_t ldx, float* y, std::size_t ldy,
-              std::size_t n) {
-  if (n == 1) {
-    all_panels<Format, single_panels, 1>(w, x, ldx, y, ldy, n);
-  } else {
-    all_panels<Format, batch_panels, batch_columns>(w, x, ldx, y, ldy, n);
+void dense_of(const DenseWeights& w, Columns columns, std::size_t n) {
+  const std::size_t n_panels = (w.rows + panel_rows - 1) / panel_rows;
+  const std::size_t n_groups = (n_panels + group_panels - 1) / group_panels;
+  std::size_t first = 0;
+  for (std::size_t group = 0; group < n_groups; ++group) {
+    const std::size_t size = n_panels / n_groups + (group < n_panels % n_groups ? 1 : 0);
+    const std::size_t row = first * panel_rows;
+    const Part part = {w.panels + first * w.panel_bytes, w.bias + row, size * panel_rows,
+                       w.rows - row, w.inputs};
+    const Columns here = {columns.x, columns.ldx, columns.y + row, columns.ldy};
+    if (n == 1) {
+      all_panels<Format, single_panels, true>(part, here, n, size);
+    } else {
+      all_panels<Format, tile_panels, false>(part, here, n, size);
+    }
+    first += size;
   }
 }
 
@@ -198,11 +226,11 @@ void dense(const DenseWeights& w, const float* x, std::size_t ldx, float* y, std
            std::size_t n) {
   switch (w.storage) {
     case Storage::float32:
-      return dense_of<Float32>(w, x, ldx, y, ldy, n);
+      return dense_of<Float32>(w, {x, ldx, y, ldy}, n);
     case Storage::bfloat16:
-      return dense_of<Bfloat16>(w, x, ldx, y, ldy, n);
+      return dense_of<Bfloat16>(w, {x, ldx, y, ldy}, n);
     case Storage::int8:
-      return dense_of<Int8>(w, x, ldx, y, ldy, n);
+      return dense_of<Int8>(w, {x, ldx, y, ldy}, n);
   }
 }
 

@@ -26,18 +26,22 @@ struct Activation {
   float alpha = 0;
 };
 
-// A dense layer's weights are kept in panels of this many rows (outputs): panel by panel, in a panel
-// input by input, so that the inner loop reads them in order.
+// A dense layer's weights are kept in panels of this many rows (outputs), and panels in groups of up
+// to group_panels, as even as can be (the larger ones first). A group is stored input by input, for
+// each input panel by panel: a matrix is read from its beginning to its end, which is what processors
+// prefetch best.
 constexpr std::size_t panel_rows = 16;
+constexpr std::size_t group_panels = 4;
 
 // Sums run over this many inputs at a time, and the partial sums are then summed.
 constexpr std::size_t stretch = 64;
 
-// What a panel holds; everything is little-endian.
+// How a panel is written; everything is little-endian.
 enum class Storage : std::uint32_t {
   float32,   // for each input, panel_rows floats
   bfloat16,  // for each pair of inputs, panel_rows words: the first input's weight in the lower half
-  int8       // for each stretch, panel_rows float scales; then for each input, panel_rows bytes
+  int8       // for each stretch, panel_rows float scales; then for each four inputs, panel_rows words,
+             // the first input's weight in the lowest byte
 };
 
 // A view of a dense layer's weights and biases, padded with zeros to whole panels.
@@ -45,7 +49,7 @@ struct DenseWeights {
   Storage storage = Storage::float32;
   std::size_t rows = 0;
   std::size_t inputs = 0;
-  std::size_t panel_bytes = 0;  // from one panel to the next
+  std::size_t panel_bytes = 0;  // what one panel takes; a group, so much for each of its panels
   const unsigned char* panels = nullptr;
   const float* bias = nullptr;
 };

@@ -11,7 +11,7 @@
 namespace calogan::detail {
 
 // Changes whenever panels of the same weights get other bytes.
-constexpr unsigned packed_layout_version = 1;
+constexpr unsigned packed_layout_version = 2;
 
 // Where panels and biases begin should be a multiple of this many bytes: it is quicker, no more.
 constexpr std::size_t packed_alignment = 64;

@@ -461,6 +461,13 @@ def write(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(shorten(document), separators=(",", ":"), allow_nan=False) + "\n")
 
 
+def write_benchmark(path: Path, sizes: str, cell_latents: bool = False) -> None:
+    """sizes: "latent+2-hidden-...-cells"."""
+    first, *hidden, cells = (int(s) for s in sizes.split("-"))
+    shape = {504: [(3, 96), (12, 12), (12, 6)], 6480: [(144, 1)] * 45}[cells]
+    write(path, generator(hidden, first - 2, shape, 1, "benchmark", cell_latents=cell_latents))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "data")
@@ -470,12 +477,7 @@ def main() -> None:
     parser.add_argument("-o", type=Path, help="where the benchmark's model goes")
     arguments = parser.parse_args()
     if arguments.benchmark:
-        first, *hidden, cells = (int(s) for s in arguments.benchmark.split("-"))
-        shape = {504: [(3, 96), (12, 12), (12, 6)], 6480: [(144, 1)] * 45}[cells]
-        benchmark = generator(
-            hidden, first - 2, shape, 1, "benchmark", cell_latents=arguments.cell_latents
-        )
-        write(arguments.o, benchmark)
+        write_benchmark(arguments.o, arguments.benchmark, arguments.cell_latents)
         return
     if arguments.corpus:
         small = [(1, 2), (2, 1)]
