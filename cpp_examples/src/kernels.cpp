@@ -296,41 +296,48 @@ inline Vector exponential_linear(Vector x, float alpha) {
   return select(x < 0.0f, minus_one * alpha, x);
 }
 
+// Calls f(i, load) for the vectors of y and stores what it returns; load(p) loads p[i]. In the last,
+// what is beyond the rows counts as `filler`.
 template <class F>
-void elementwise(float* y, std::size_t rows, F f) {
+void each_vector(float* y, std::size_t rows, float filler, F f) {
   std::size_t i = 0;
-  for (; i + width <= rows; i += width) store(y + i, f(load(y + i)));
+  for (; i + width <= rows; i += width) {
+    store(y + i, f([i](const float* p) { return load(p + i); }));
+  }
   if (i < rows) {
-    float padded[width] = {};
-    __builtin_memcpy(padded, y + i, (rows - i) * sizeof(float));
-    store(padded, f(load(padded)));
-    __builtin_memcpy(y + i, padded, (rows - i) * sizeof(float));
+    const std::size_t bytes = (rows - i) * sizeof(float);
+    Vector result = f([i, bytes, filler](const float* p) {
+      Vector v = constant(filler);
+      __builtin_memcpy(&v, p + i, bytes);
+      return v;
+    });
+    __builtin_memcpy(y + i, &result, bytes);
   }
 }
 
+template <class F>
+void elementwise(float* y, std::size_t rows, F f) {
+  each_vector(y, rows, 0.0f, [=](auto read) { return f(read(y)); });
+}
+
 void softmax(float* y, std::size_t rows) {
-  float largest = y[0];
-  for (std::size_t i = 1; i < rows; ++i) largest = y[i] > largest ? y[i] : largest;
-  Vector sums{};
+  Vector larger = constant(y[0]);
   std::size_t i = 0;
-  const auto term = [largest](Vector x) {
-    const Vector below = x - largest;
-    return select(below < -50.0f, Vector{}, exponential(below));
-  };
   for (; i + width <= rows; i += width) {
-    const Vector e = term(load(y + i));
-    store(y + i, e);
-    sums += e;
+    const Vector v = load(y + i);
+    larger = select(v > larger, v, larger);
   }
-  if (i < rows) {
-    float padded[width];
-    for (std::size_t j = 0; j < width; ++j) padded[j] = largest - 100.0f;  // adds nothing
-    __builtin_memcpy(padded, y + i, (rows - i) * sizeof(float));
-    const Vector e = term(load(padded));
+  float largest = larger[0];
+  for (std::size_t j = 1; j < width; ++j) largest = larger[j] > largest ? larger[j] : largest;
+  for (; i < rows; ++i) largest = y[i] > largest ? y[i] : largest;
+  Vector sums{};
+  // So far below the largest, the filler adds nothing.
+  each_vector(y, rows, largest - 100.0f, [&sums, y, largest](auto read) {
+    const Vector below = read(y) - largest;
+    const Vector e = select(below < -50.0f, Vector{}, exponential(below));
     sums += e;
-    store(padded, e);
-    __builtin_memcpy(y + i, padded, (rows - i) * sizeof(float));
-  }
+    return e;
+  });
   float sum = 0;
   for (std::size_t j = 0; j < width; ++j) sum += sums[j];
   const float inverse = 1.0f / sum;
@@ -370,6 +377,27 @@ void activate_column(Activation f, float* y, std::size_t rows) {
 void activate(Activation f, float* y, std::size_t rows, std::size_t ldy, std::size_t n) {
   if (f.function == Function::linear) return;
   for (std::size_t c = 0; c < n; ++c) activate_column(f, y + c * ldy, rows);
+}
+
+void affine(const float* x, std::size_t ldx, const float* scale, const float* shift, bool more,
+            float* y, std::size_t ldy, std::size_t rows, std::size_t n) {
+  for (std::size_t c = 0; c < n; ++c, x += ldx, y += ldy) {
+    each_vector(y, rows, 0.0f, [=](auto read) {
+      Vector v = read(x);
+      if (scale != nullptr) v *= read(scale);
+      if (shift != nullptr) v += read(shift);
+      return more ? read(y) + v : v;
+    });
+  }
+}
+
+void gate(const float* x, std::size_t ldx, std::size_t row, float weight, float bias, float* y,
+          std::size_t ldy, std::size_t rows, std::size_t n) {
+  for (std::size_t c = 0; c < n; ++c, x += ldx, y += ldy) {
+    // 1 - sigmoid(z) = sigmoid(-z), and the latter keeps its digits when small.
+    const Vector factor = sigmoid(constant(-(weight * x[row] + bias)));
+    each_vector(y, rows, 0.0f, [=](auto read) { return read(x) * factor; });
+  }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -469,6 +497,6 @@ void box_muller(const std::uint64_t* u, const std::uint64_t* v, double* cosines,
 
 extern const Kernels CALOGAN_JOIN(kernels_, CALOGAN_KERNELS);
 const Kernels CALOGAN_JOIN(kernels_, CALOGAN_KERNELS) = {CALOGAN_TEXT(CALOGAN_KERNELS), dense,
-                                                         activate, box_muller};
+                                                         activate, affine, gate, box_muller};
 
 }  // namespace calogan::detail

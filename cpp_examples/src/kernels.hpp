@@ -71,6 +71,15 @@ struct Kernels {
   // value is below e^-50 of the largest. So no denormal numbers arise.
   void (*activate)(Activation f, float* y, std::size_t rows, std::size_t ldy, std::size_t n);
 
+  // y = x * scale + shift, or with `more` y += that, for n columns; scale and shift hold `rows`
+  // numbers or are null, for 1 and 0.
+  void (*affine)(const float* x, std::size_t ldx, const float* scale, const float* shift, bool more,
+                 float* y, std::size_t ldy, std::size_t rows, std::size_t n);
+
+  // y = x * sigmoid(-(weight * x[row] + bias)) for n columns; x and y may be the same.
+  void (*gate)(const float* x, std::size_t ldx, std::size_t row, float weight, float bias, float* y,
+               std::size_t ldy, std::size_t rows, std::size_t n);
+
   // The Box-Muller transform of deviate_pairs pairs of 32-bit words: with u and v the middles of the
   // 2^32 equal parts of (0, 1) that they number, sqrt(-2 ln u) times cos and sin of 2 pi v, within
   // 1e-13. Each pair's result is the same whatever the others are.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -435,7 +436,7 @@ class PlanBuilder {
           Step& step = add_step(Step::Type::affine, in, node.view);
           step.shift = layer.matrix.bias;
           step.activation = layer.activation;
-        } else {
+        } else if (!emit_together(node)) {
           Step& step = add_step(Step::Type::dense, in, node.view);
           step.matrices = packed(node.layer, {&layer.matrix}, in.rows);
           step.activation = layer.activation;
@@ -459,6 +460,42 @@ class PlanBuilder {
         add_step(Step::Type::embedding, in, node.view).embeddings = layer.embeddings;
         break;
     }
+  }
+
+  // Narrow layers on one source, such as the energies of the calorimeter layers, would each fill a
+  // panel with zeros: they become one product, whose parts are copied to their places. Returns false
+  // if that saves nothing. A layer that nodes share keeps its weights to itself.
+  bool emit_together(const GraphNode& node) {
+    if (done_together_.count(&node) > 0) return true;
+    const auto may_join = [&](const GraphNode& other) {
+      return other.needed && has_weights(other) && other.sources == node.sources &&
+             other.width < panel_rows && other.layer.use_count() == 1;
+    };
+    if (!may_join(node)) return false;
+    std::vector<const GraphNode*> members;
+    Matrix all;
+    for (const GraphNode& other : nodes_) {
+      if (!may_join(other)) continue;
+      members.push_back(&other);
+      const Matrix& own = other.layer->matrix;
+      all.weights.insert(all.weights.end(), own.weights.begin(), own.weights.end());
+      all.bias.insert(all.bias.end(), own.bias.begin(), own.bias.end());
+      all.bias.resize(all.bias.size() + (own.bias.empty() ? other.width : 0), 0.0f);
+    }
+    const std::size_t rows = all.bias.size();
+    if ((rows + panel_rows - 1) / panel_rows >= members.size()) return false;
+    const View& in = nodes_[node.sources[0]].view;
+    View part = new_buffer(rows);
+    Step& product = add_step(Step::Type::dense, in, part);
+    product.matrices = std::make_shared<const std::vector<PackedMatrix>>(
+        1, pack(all.weights, all.bias, rows, in.rows, storage_));
+    for (const GraphNode* member : members) {
+      part.rows = member->width;
+      add_step(Step::Type::affine, part, member->view).activation = member->layer->activation;
+      part.first += member->width;
+      done_together_.insert(member);
+    }
+    return true;
   }
 
   // lwtnn: c t + (1 - c) x with c = sigmoid(carry x), t = act(T x). With T = 0 (and act(0) = 0) the
@@ -504,6 +541,7 @@ class PlanBuilder {
   std::vector<GraphNode> nodes_;
   std::vector<std::size_t> order_;
   std::map<LayerPointer, std::shared_ptr<const std::vector<PackedMatrix>>> packed_;
+  std::set<const GraphNode*> done_together_;
 };
 
 }  // namespace
@@ -629,10 +667,14 @@ class PlanCheck {
 Network::Network(Plan plan, const std::string& source, const Kernels& kernels)
     : kernels_(&kernels), plan_(std::move(plan)) {
   PlanCheck(plan_, source).check();
-  // Activations of a block should stay in the second-level cache beside the panel of weights in use.
-  constexpr std::size_t cache_floats = (std::size_t{1} << 20) / sizeof(float);
+  // What a matrix product reads should stay in the second-level cache beside the weights in use.
+  std::size_t widest = 1;
+  for (const Step& step : plan_.steps) {
+    if (step.matrices) widest = std::max(widest, step.in.rows);
+  }
+  constexpr std::size_t cache_floats = (std::size_t{512} << 10) / sizeof(float);
   constexpr std::size_t tile = 24;  // a multiple of every kernel's number of columns
-  block_ = std::clamp(cache_floats / plan_.floats_per_shower / tile * tile, tile, 8 * tile);
+  block_ = std::clamp(cache_floats / widest / tile * tile, tile, 8 * tile);
   if (plan_.floats_per_shower > max_width / tile) block_ = 1;
 }
 
@@ -666,29 +708,17 @@ void Network::run(const Step& step, float* workspace, std::size_t n) const {
 
   switch (step.type) {
     case Step::Type::copy:
-      each_column([rows](const float* x, float* y) { std::copy(x, x + rows, y); });
-      break;
-    case Step::Type::add:
-      each_column([&](const float* x, float* y) {
-        if (!step.scale.empty()) {
-          for (std::size_t i = 0; i < rows; ++i) y[i] += x[i] * step.scale[i] + step.shift[i];
-        } else {
-          for (std::size_t i = 0; i < rows; ++i) y[i] += x[i];
-        }
-      });
-      break;
     case Step::Type::affine:
-      each_column([&](const float* x, float* y) {
-        if (!step.scale.empty()) {
-          for (std::size_t i = 0; i < rows; ++i) y[i] = x[i] * step.scale[i] + step.shift[i];
-        } else if (!step.shift.empty()) {
-          for (std::size_t i = 0; i < rows; ++i) y[i] = x[i] + step.shift[i];
-        } else if (x != y) {
-          std::copy(x, x + rows, y);
-        }
-      });
+    case Step::Type::add: {
+      const float* scale = step.scale.empty() ? nullptr : step.scale.data();
+      const float* shift = step.shift.empty() ? nullptr : step.shift.data();
+      if (in != out || scale != nullptr || shift != nullptr) {
+        kernels_->affine(in, step.in.stride, scale, shift, step.type == Step::Type::add, out,
+                         step.out.stride, rows, n);
+      }
       activate(step.out);
       break;
+    }
     case Step::Type::dense:
       multiply(step.matrices->front(), step.in, step.out, workspace, n);
       activate(step.out);
@@ -725,12 +755,8 @@ void Network::run(const Step& step, float* workspace, std::size_t n) const {
       break;
     }
     case Step::Type::gate:
-      each_column([&](const float* x, float* y) {
-        // 1 - sigmoid(z) = sigmoid(-z), and the latter keeps its digits when small.
-        float factor = -(step.gate_weight * x[step.gate_row] + step.gate_bias);
-        kernels_->activate({Function::sigmoid, 0}, &factor, 1, 1, 1);
-        for (std::size_t i = 0; i < rows; ++i) y[i] = factor * x[i];
-      });
+      kernels_->gate(in, step.in.stride, step.gate_row, step.gate_weight, step.gate_bias, out,
+                     step.out.stride, rows, n);
       break;
     case Step::Type::embedding:
       each_column([&](const float* x, float* y) {
