@@ -143,28 +143,30 @@ void tile(const Part& part, const Columns& columns) {
     std::size_t k = first;
     for (; k + Format::inputs <= end; k += Format::inputs) multiply(k, Format::inputs);
     if (Format::inputs > 1 && k < end) multiply(k, end - k);
-    for (std::size_t p = 0; p < Panels; ++p) {
-      for (std::size_t r = 0; r < registers; ++r) {
-        if constexpr (Format::scaled) {
-          const Vector scale = load(scales + (p * panel_rows + r * width) * sizeof(float));
-          for (std::size_t c = 0; c < N; ++c) sum[c][p][r] += scale * sums[c][p][r];
-        } else {
-          for (std::size_t c = 0; c < N; ++c) sum[c][p][r] += sums[c][p][r];
+    for (std::size_t c = 0; c < N; ++c) {
+      for (std::size_t p = 0; p < Panels; ++p) {
+        for (std::size_t r = 0; r < registers; ++r) {
+          if constexpr (Format::scaled) {
+            sum[c][p][r] += load(scales + (p * panel_rows + r * width) * sizeof(float)) * sums[c][p][r];
+          } else {
+            sum[c][p][r] += sums[c][p][r];
+          }
         }
       }
     }
   }
+  constexpr std::size_t rows = Panels * panel_rows;
   for (std::size_t c = 0; c < N; ++c) {
     float* out = columns.y + c * columns.ldy;
+    float padded[rows];
+    if (part.rows < rows) out = padded;
     for (std::size_t p = 0; p < Panels; ++p) {
-      const std::size_t first = p * panel_rows;
-      if (first + panel_rows <= part.rows) {
-        for (std::size_t r = 0; r < registers; ++r) store(out + first + r * width, sum[c][p][r]);
-      } else if (first < part.rows) {
-        float padded[panel_rows];
-        for (std::size_t r = 0; r < registers; ++r) store(padded + r * width, sum[c][p][r]);
-        __builtin_memcpy(out + first, padded, (part.rows - first) * sizeof(float));
+      for (std::size_t r = 0; r < registers; ++r) {
+        store(out + p * panel_rows + r * width, sum[c][p][r]);
       }
+    }
+    if (part.rows < rows) {
+      __builtin_memcpy(columns.y + c * columns.ldy, padded, part.rows * sizeof(float));
     }
   }
 }

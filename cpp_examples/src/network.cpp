@@ -462,28 +462,32 @@ class PlanBuilder {
     }
   }
 
-  // Narrow layers on one source, such as the energies of the calorimeter layers, would each fill a
+  // Narrow layers on one source, such as the energies of the calorimeter layers, would each fill up a
   // panel with zeros: they become one product, whose parts are copied to their places. Returns false
   // if that saves nothing. A layer that nodes share keeps its weights to itself.
   bool emit_together(const GraphNode& node) {
     if (done_together_.count(&node) > 0) return true;
     const auto may_join = [&](const GraphNode& other) {
       return other.needed && has_weights(other) && other.sources == node.sources &&
-             other.width < panel_rows && other.layer.use_count() == 1;
+             other.width % panel_rows != 0 && other.width < 8 * panel_rows &&
+             other.layer.use_count() == 1;
     };
     if (!may_join(node)) return false;
+    const auto panels = [](std::size_t rows) { return (rows + panel_rows - 1) / panel_rows; };
     std::vector<const GraphNode*> members;
+    std::size_t panels_apart = 0;
     Matrix all;
     for (const GraphNode& other : nodes_) {
       if (!may_join(other)) continue;
       members.push_back(&other);
+      panels_apart += panels(other.width);
       const Matrix& own = other.layer->matrix;
       all.weights.insert(all.weights.end(), own.weights.begin(), own.weights.end());
       all.bias.insert(all.bias.end(), own.bias.begin(), own.bias.end());
       all.bias.resize(all.bias.size() + (own.bias.empty() ? other.width : 0), 0.0f);
     }
     const std::size_t rows = all.bias.size();
-    if ((rows + panel_rows - 1) / panel_rows >= members.size()) return false;
+    if (panels(rows) == panels_apart) return false;
     const View& in = nodes_[node.sources[0]].view;
     View part = new_buffer(rows);
     Step& product = add_step(Step::Type::dense, in, part);
