@@ -135,7 +135,13 @@ def condition_columns(
     unknown = sorted(set(given) - set(names))
     if unknown:
         raise CaloganError(f"{generator} knows no conditions {unknown}; it takes {names}")
-    values = {name: np.atleast_1d(np.asarray(v, float)) for name, v in given.items()}
+    _check_complete(conditions, given)
+    values = {}
+    for name, value in given.items():
+        try:
+            values[name] = np.atleast_1d(np.asarray(value, np.float64))
+        except (TypeError, ValueError) as error:
+            raise CaloganError(f"condition '{name}' is {value!r}, expected numbers") from error
     try:
         shape = np.broadcast_shapes(*(v.shape for v in values.values()))
     except ValueError:
@@ -145,16 +151,10 @@ def condition_columns(
             f"conditions have lengths { {k: v.shape for k, v in values.items()} }, "
             "expected one length"
         )
-    if values and shape == (0,):
+    if shape == (0,):
         raise CaloganError("the conditions are empty: no shower was asked for")
     for condition in conditions:
-        if condition.name in values:
-            condition.check(values[condition.name], allow_extrapolation)
-    missing = [name for name in names if name not in values]
-    if missing:
-        raise CaloganError(
-            f"conditions {missing} are missing; found {sorted(values)}, the generator needs {names}"
-        )
+        condition.check(values[condition.name], allow_extrapolation)
     return {name: np.broadcast_to(v, shape) for name, v in values.items()}
 
 
@@ -165,10 +165,14 @@ def network_input(
 
     Raises CaloganError if a condition is missing from `values`.
     """
+    _check_complete(conditions, values)
+    return np.stack([c.normalise(values[c.name]) for c in conditions], axis=-1).astype(np.float32)
+
+
+def _check_complete(conditions: Sequence[Condition], values: Mapping[str, ArrayLike]) -> None:
     missing = [c.name for c in conditions if c.name not in values]
     if missing:
         raise CaloganError(
             f"conditions {missing} are missing; found {sorted(values)}, "
             f"the generator needs {[c.name for c in conditions]}"
         )
-    return np.stack([c.normalise(values[c.name]) for c in conditions], axis=-1).astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calogan import __version__
-from calogan.conditions import Condition, network_input
+from calogan.conditions import Condition, condition_columns, network_input
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.files import read_text
@@ -96,27 +96,10 @@ class Generator:
         CaloganError
             A condition is missing, unknown, not finite, or outside the trained range.
         """
-        unknown = sorted(set(conditions) - {c.name for c in self.conditions})
-        if unknown:
-            raise CaloganError(
-                f"generator '{self.name}' knows no conditions {unknown}; "
-                f"it takes {[c.name for c in self.conditions]}"
-            )
-        values = {name: np.atleast_1d(np.asarray(v, float)) for name, v in conditions.items()}
-        try:
-            shape = np.broadcast_shapes(*(v.shape for v in values.values()))
-        except ValueError as error:
-            raise CaloganError(
-                f"conditions have lengths { {k: v.shape for k, v in values.items()} }, "
-                "expected one length"
-            ) from error
-        if shape == (0,):
-            raise CaloganError("the conditions are empty: no shower was asked for")
-        values = {name: np.broadcast_to(v, shape) for name, v in values.items()}
-        for condition in self.conditions:
-            if condition.name in values:
-                condition.check(values[condition.name], allow_extrapolation)
-        network_input(self.conditions, values)  # raises if one is missing
+        values = condition_columns(
+            self.conditions, conditions, f"generator '{self.name}'", allow_extrapolation
+        )
+        n_showers = len(values["energy"])
         rng = np.random.default_rng(seed)
         made_by = {
             "command": "generate",
@@ -126,7 +109,7 @@ class Generator:
             "seed": seed,
             "readout_threshold_MeV": self.readout_threshold,
         }
-        for start in range(0, shape[0], ROWS):
+        for start in range(0, n_showers, ROWS):
             part = {c.name: values[c.name][start : start + ROWS] for c in self.conditions}
             kept = {name: value.astype(np.float32) for name, value in part.items()}
             made = Showers(self._make(part, rng), kept, self.geometry, provenance=made_by)

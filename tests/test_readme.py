@@ -45,11 +45,13 @@ def _run(command: list[str], folder: Path) -> str:
     return found.stdout
 
 
-def test_the_python_snippet_runs(workspace: Path) -> None:
-    (snippet,) = _blocks("python")
-    assert len([line for line in snippet.splitlines() if line]) <= 11
-    printed = _run([sys.executable, "-c", snippet], workspace)
+def test_the_python_snippets_run(workspace: Path) -> None:
+    chain, runner = _blocks("python")
+    assert len([line for line in chain.splitlines() if line]) <= 11
+    printed = _run([sys.executable, "-c", chain], workspace)
     assert "report.html" in printed
+    shapes = f"{runner}\nprint(energies.shape, len(hits.cells) > 0)"
+    assert _run([sys.executable, "-c", shapes], workspace) == "(2, 504) True\n"
 
 
 def test_the_shell_commands_run(workspace: Path) -> None:

@@ -182,7 +182,10 @@ def test_a_long_call_is_one_of_many_parts(
         ({"energy": np.nan, "theta": 0}, "condition 'energy' is nan"),
         ({"energy": -1, "theta": 0}, "finite values above 0"),
         ({"energy": [1, 2, 3], "theta": [0, 0.1]}, "expected one length"),
+        ({"energy": [[1, 2]], "theta": 0}, "expected one length"),
+        ({"energy": "ten", "theta": 0}, "condition 'energy' is 'ten', expected numbers"),
         ({"energy": [], "theta": []}, "no shower was asked for"),
+        ({}, r"conditions \['energy', 'theta'\] are missing"),
     ],
 )
 def test_bad_conditions_are_refused(
