@@ -103,7 +103,7 @@ struct Columns {
 };
 
 template <class Format, std::size_t Panels, std::size_t N>
-void tile(const Part& part, const Columns& columns) {
+__attribute__((noinline)) void tile(const Part& part, const Columns& columns) {
   const float* const x = columns.x;
   const std::size_t ldx = columns.ldx;
   const std::size_t step = part.lanes * lane_bytes;
@@ -120,6 +120,8 @@ void tile(const Part& part, const Columns& columns) {
   // of the length of a sum, and these are the errors that a softmax magnifies.
   for (std::size_t first = 0; first < part.inputs; first += stretch) {
     const std::size_t end = first + stretch < part.inputs ? first + stretch : part.inputs;
+    // Keeps `sum` in memory meanwhile: the registers are for the partial sums.
+    asm volatile("" : : "r"(sum) : "memory");
     const unsigned char* const scales = weights;
     if (Format::scaled) weights += part.lanes * sizeof(float);
     Vector sums[N][Panels][registers] = {};
