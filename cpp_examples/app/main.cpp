@@ -34,6 +34,10 @@ std::string range_of(const Condition& condition) {
               condition.unit);
 }
 
+std::string_view name_of(Weights weights) {
+  return weights == Weights::float32 ? "float32" : weights == Weights::bfloat16 ? "bfloat16" : "int8";
+}
+
 void describe(const Generator& generator) {
   std::cout << generator.name() << '\n';
   for (const Condition& condition : generator.conditions()) {
@@ -50,6 +54,10 @@ void describe(const Generator& generator) {
                     " MeV\n  self-test: ", generator.n_self_tests(),
                     " cases, largest deviation ", generator.self_test_deviation(),
                     " of the tolerance\n");
+  if (!generator.json_sha256().empty()) {
+    std::cout << text("  compiled to ", name_of(generator.weights()), " from JSON with SHA-256 ",
+                      generator.json_sha256(), "\n");
+  }
 }
 
 // Conditions of each shower: from a column of a file, or drawn from a range.
@@ -178,7 +186,26 @@ class Progress {
   Clock::time_point start_ = Clock::now();
 };
 
+int compile(const Options& options) {
+  if (options.number || !options.output.empty() || !options.like.empty() ||
+      !options.conditions.empty()) {
+    throw UsageError("--compile makes no showers; compile first, then generate from the result");
+  }
+  const Clock::time_point start = Clock::now();
+  Generator::compile(options.model, options.compile, options.weights.value_or(Weights::float32));
+  const double compiling = seconds_since(start);
+  const Clock::time_point again = Clock::now();
+  const Generator generator = Generator::load(options.compile);
+  std::cout << text("wrote ", options.compile, " in ", compiling, " s; it loads in ",
+                    seconds_since(again), " s\nself-test: ", generator.n_self_tests(),
+                    " cases, largest deviation ", generator.self_test_deviation(),
+                    " of the tolerance\n");
+  return 0;
+}
+
 int run(const Options& options) {
+  if (!options.compile.empty()) return compile(options);
+  if (options.weights) throw UsageError("--weights is for --compile");
   const Clock::time_point start = Clock::now();
   Generator generator = Generator::load(options.model);
   const double loading = seconds_since(start);

@@ -33,6 +33,8 @@ struct Options {
   std::uint64_t first_event = 0;
   std::string like;
   std::string latents;
+  std::string compile;
+  std::optional<Weights> weights;
   std::optional<double> threshold;
   bool allow_extrapolation = false;
   std::size_t threads = 1;

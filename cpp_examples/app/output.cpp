@@ -1,7 +1,5 @@
 #include "output.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -11,21 +9,6 @@
 namespace calogan::app {
 
 using detail::fail;
-using detail::text;
-
-TemporaryFile::TemporaryFile(const std::string& path)
-    : final_(path), temporary_(text(path, ".tmp-", static_cast<long long>(::getpid()))) {}
-
-TemporaryFile::~TemporaryFile() {
-  if (!committed_) std::remove(temporary_.c_str());
-}
-
-void TemporaryFile::commit() {
-  if (std::rename(temporary_.c_str(), final_.c_str()) != 0) {
-    fail("cannot rename ", temporary_, " to ", final_, ": ", std::strerror(errno));
-  }
-  committed_ = true;
-}
 
 namespace {
 

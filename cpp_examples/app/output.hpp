@@ -8,25 +8,11 @@
 #include <vector>
 
 #include "calogan/runner.hpp"
+#include "temporary_file.hpp"
 
 namespace calogan::app {
 
-// A file written beside its final place and put there, whole, by commit(); removed otherwise.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& path);
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile();
-
-  const std::string& path() const { return temporary_; }
-  void commit();
-
- private:
-  std::string final_;
-  std::string temporary_;
-  bool committed_ = false;
-};
+using detail::TemporaryFile;
 
 struct RunInfo {
   std::uint64_t seed;

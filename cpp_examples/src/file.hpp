@@ -1,8 +1,10 @@
-// Files: opened for reading, and written so that they appear whole or not at all.
+// Files: read, mapped into memory, and written so that they appear whole or not at all.
 #pragma once
 
 #include <cstddef>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace calogan::detail {
 
@@ -17,14 +19,41 @@ class File {
   // Bytes of a regular file; 0 for a pipe or a device.
   std::size_t size() const;
 
-  // Reads up to n bytes; 0 at the end.
+  // Reads on, up to n bytes; 0 at the end.
   std::size_t read(char* out, std::size_t n) const;
 
+  // The first n bytes of a regular file, or fewer, without reading on.
+  std::string peek(std::size_t n) const;
+
+  const std::string& path() const { return path_; }
   int descriptor() const { return descriptor_; }
 
  private:
   std::string path_;
   int descriptor_;
 };
+
+// All of a regular file, as it is when mapped, in memory that all processes share. A file that is
+// replaced by another stays as it was; one that somebody makes shorter in place ends the process when
+// what is gone is read.
+class Mapping {
+ public:
+  explicit Mapping(const File& file);
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping();
+
+  std::string_view bytes() const { return {static_cast<const char*>(data_), size_}; }
+
+ private:
+  std::size_t size_;
+  void* data_;
+};
+
+// Whether both are there and one and the same file.
+bool same_file(const std::string& a, const std::string& b);
+
+// Writes the parts one after another to a file beside `path`, which then takes its place.
+void write_file(const std::string& path, const std::vector<std::string_view>& parts);
 
 }  // namespace calogan::detail

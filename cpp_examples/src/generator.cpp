@@ -3,7 +3,9 @@
 #include <new>
 #include <utility>
 
+#include "cache.hpp"
 #include "calogan/runner.hpp"
+#include "file.hpp"
 #include "model_file.hpp"
 #include "network.hpp"
 #include "random.hpp"
@@ -23,9 +25,42 @@ using detail::Network;
 // The expected values were computed in double precision. A long-trained network's logits are sums of
 // large terms, and in single precision those leave some 1e-4 of a small fraction to rounding,
 // whoever computes it. A damaged weight is off by far more.
-constexpr double relative_tolerance = 1e-3;
-constexpr double absolute_tolerance = 1e-7;
-constexpr double leftover_tolerance = 1e-5;
+//
+// Rounded weights give other fractions; what is left to find is a conversion gone wrong, since the
+// checksum of a compiled model shows damage.
+struct Tolerance {
+  double relative;
+  double absolute;
+  double leftover;
+};
+
+Tolerance tolerance_of(Weights weights) {
+  if (weights == Weights::float32) return {1e-3, 1e-7, 1e-5};
+  return {0.5, 1e-3, 0.1};
+}
+
+detail::Storage to_storage(Weights weights) {
+  switch (weights) {
+    case Weights::float32:
+      return detail::Storage::float32;
+    case Weights::bfloat16:
+      return detail::Storage::bfloat16;
+    case Weights::int8:
+      return detail::Storage::int8;
+  }
+  fail("weights are kept as float32, bfloat16 or int8");
+}
+
+Weights to_weights(detail::Storage storage) {
+  switch (storage) {
+    case detail::Storage::bfloat16:
+      return Weights::bfloat16;
+    case detail::Storage::int8:
+      return Weights::int8;
+    default:
+      return Weights::float32;
+  }
+}
 
 // Memory for one block of showers, kept by each thread for its next call, whichever generator that
 // is for. Aligned to a cache line.
@@ -161,7 +196,14 @@ struct CALOGAN_HIDDEN Generator::Model {
   std::size_t n_self_tests = 0;
   double self_test_deviation = 0;
 
-  Model(ModelFile& file, const std::string& source);
+  Weights weights;
+  std::string json_sha256;
+
+  static std::shared_ptr<const Model> of(detail::CompiledModel compiled, const std::string& source);
+  static std::shared_ptr<const Model> of(ModelFile file, const std::string& source);
+
+  Model(ModelFile& file, detail::Plan plan, const std::string& source,
+        Weights kept = Weights::float32, std::string sha256 = {});
 
   float* workspace() const {
     thread_local Workspace workspace;
@@ -231,7 +273,8 @@ struct CALOGAN_HIDDEN Generator::Model {
   void check_sum(float sum, float incident) const;
 };
 
-Generator::Model::Model(ModelFile& file, const std::string& source)
+Generator::Model::Model(ModelFile& file, detail::Plan plan, const std::string& source, Weights kept,
+                        std::string sha256)
     : name(file.name),
       conditions(file.conditions),
       cells(make_cells(file)),
@@ -245,7 +288,9 @@ Generator::Model::Model(ModelFile& file, const std::string& source)
       conditions_input(file.conditions_input),
       condition_variables(file.inputs[conditions_input].variables),
       runs(match_labels(file, source, cells.size())),
-      network(detail::Plan::make(file, source), source) {
+      network(std::move(plan), source),
+      weights(kept),
+      json_sha256(std::move(sha256)) {
   for (const detail::CalorimeterLayer& layer : file.geometry) layers.push_back(layer.name);
 
   const auto check_names = [&](std::size_t input, auto expected_name) {
@@ -385,6 +430,7 @@ void Generator::Model::check_sum(float sum, float incident) const {
 
 void Generator::Model::replay(const std::vector<detail::SelfTest>& tests,
                               const std::string& source) {
+  const Tolerance tolerance = tolerance_of(weights);
   for (std::size_t t = 0; t < tests.size(); ++t) {
     const detail::SelfTest& test = tests[t];
     check_count(test.conditions, 1, /*extrapolate*/ true);
@@ -395,9 +441,9 @@ void Generator::Model::replay(const std::vector<detail::SelfTest>& tests,
         const double expected = test.fractions[i];
         const bool leftover = next == runs.end() || i < next->output;
         if (!leftover && i + 1 == next->output + next->n) ++next;
-        const double tolerance = (leftover ? leftover_tolerance : absolute_tolerance) +
-                                 relative_tolerance * std::abs(expected);
-        const double deviation = std::abs(found - expected) / tolerance;
+        const double deviation =
+            std::abs(found - expected) / ((leftover ? tolerance.leftover : tolerance.absolute) +
+                                          tolerance.relative * std::abs(expected));
         if (!(deviation < 1)) {
           fail(source, ": self-test ", t, ": output ", i, " is ", found, ", expected ", expected,
                "; the file is damaged, or it asks for something that this runner computes otherwise");
@@ -415,15 +461,50 @@ void Generator::Model::replay(const std::vector<detail::SelfTest>& tests,
 Generator::Generator(std::shared_ptr<const Model> model)
     : model_(std::move(model)), threshold_(model_->readout_threshold) {}
 
-Generator Generator::load(const std::string& path) {
-  ModelFile file = detail::read_model(path);
-  return Generator(std::make_shared<const Model>(file, path));
+std::shared_ptr<const Generator::Model> Generator::Model::of(detail::CompiledModel compiled,
+                                                            const std::string& source) {
+  return std::make_shared<const Model>(compiled.file, std::move(compiled.plan), source,
+                                       to_weights(compiled.storage),
+                                       std::move(compiled.json_sha256));
 }
 
-Generator Generator::parse(std::string_view json, const std::string& name) {
-  ModelFile file = detail::parse_model(json, name);
-  return Generator(std::make_shared<const Model>(file, name));
+std::shared_ptr<const Generator::Model> Generator::Model::of(ModelFile file,
+                                                            const std::string& source) {
+  detail::Plan plan = detail::Plan::make(file, source);
+  return std::make_shared<const Model>(file, std::move(plan), source);
 }
+
+Generator Generator::load(const std::string& path) {
+  const detail::File file(path);
+  if (auto compiled = detail::open_compiled(file)) {
+    return Generator(Model::of(std::move(*compiled), path));
+  }
+  return Generator(Model::of(detail::read_model(file), path));
+}
+
+Generator Generator::parse(std::string_view model, const std::string& name) {
+  if (detail::is_compiled(model)) return Generator(Model::of(detail::copy_compiled(model, name), name));
+  return Generator(Model::of(detail::parse_model(model, name), name));
+}
+
+void Generator::compile(const std::string& json_path, const std::string& compiled_path,
+                        Weights weights) {
+  const detail::File json(json_path);
+  if (detail::open_compiled(json)) fail(json_path, ": this model is compiled already");
+  if (detail::same_file(json_path, compiled_path)) {
+    fail(json_path, " would be replaced by what is compiled from it; choose another name");
+  }
+  detail::Origin origin;
+  ModelFile file = detail::read_model(json, origin);
+  const detail::Storage storage = to_storage(weights);
+  const detail::Plan plan = detail::Plan::make(file, json_path, storage);
+  // What cannot be loaded is not written.
+  const Model check(file, plan, json_path, weights);
+  detail::write_compiled(compiled_path, origin, plan, storage);
+}
+
+Weights Generator::weights() const noexcept { return model_->weights; }
+const std::string& Generator::json_sha256() const noexcept { return model_->json_sha256; }
 
 const std::string& Generator::name() const noexcept { return model_->name; }
 const std::vector<Condition>& Generator::conditions() const noexcept { return model_->conditions; }

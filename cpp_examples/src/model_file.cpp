@@ -598,8 +598,8 @@ struct Text {
   std::size_t size = 0;
 };
 
-Text read_text(const std::string& path) {
-  const File file(path);
+Text read_text(const File& file) {
+  const std::string& path = file.path();
   Text text;
   // A file's size is where to begin; what counts is where reading ends, so pipes work too.
   std::size_t capacity = 0;
@@ -650,21 +650,21 @@ ModelFile parse_model(std::string_view json, const std::string& source) {
   return read({parse_document(parser, json, source), source});
 }
 
-ModelFile read_model(const std::string& path) {
+ModelFile read_model(const File& file) {
   dom::parser parser;
-  const dom::element root = read_document(parser, read_text(path), path);
-  return read({root, path});
+  const dom::element root = read_document(parser, read_text(file), file.path());
+  return read({root, file.path()});
 }
 
-ModelFile read_model(const std::string& path, Origin& origin) {
+ModelFile read_model(const File& file, Origin& origin) {
   dom::parser parser;
   dom::element root;
   {
-    const Text text = read_text(path);
+    const Text text = read_text(file);
     origin.sha256 = sha256({text.bytes.get(), text.size});
-    root = read_document(parser, text, path);
+    root = read_document(parser, text, file.path());
   }
-  ModelFile model = read({root, path});
+  ModelFile model = read({root, file.path()});
   origin.head = "{";
   for (const std::string_view key : {"inputs", "outputs", "calogan"}) {
     if (origin.head.size() > 1) origin.head += ',';

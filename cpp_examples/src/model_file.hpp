@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calogan/runner.hpp"
+#include "file.hpp"
 #include "kernels.hpp"
 
 namespace calogan::detail {
@@ -103,7 +104,7 @@ struct ModelFile {
 
 // Throws Error naming `source` (the file) and the field at fault.
 ModelFile parse_model(std::string_view json, const std::string& source);
-ModelFile read_model(const std::string& path);
+ModelFile read_model(const File& file);
 
 // What a compiled model keeps of the JSON that it was made from.
 struct Origin {
@@ -111,7 +112,7 @@ struct Origin {
   std::string head;    // all that parse_head() needs, as JSON
 };
 
-ModelFile read_model(const std::string& path, Origin& origin);
+ModelFile read_model(const File& file, Origin& origin);
 
 // All of a model but its graph: it has no nodes and no layers.
 ModelFile parse_head(std::string_view head, const std::string& source);

@@ -344,6 +344,9 @@ class PlanBuilder {
   }
 
   void emit() {
+    for (const GraphNode& node : nodes_) {
+      if (may_join(node)) narrow_[node.sources[0]].push_back(&node);
+    }
     for (const std::size_t number : order_) {
       const GraphNode& node = nodes_[number];
       if (!node.needed || node.within_add) continue;
@@ -462,29 +465,27 @@ class PlanBuilder {
     }
   }
 
+  static bool may_join(const GraphNode& node) {
+    return node.needed && has_weights(node) && node.width % panel_rows != 0 &&
+           node.width < 8 * panel_rows && node.layer.use_count() == 1;
+  }
+
   // Narrow layers on one source, such as the energies of the calorimeter layers, would each fill up a
   // panel with zeros: they become one product, whose parts are copied to their places. Returns false
   // if that saves nothing. A layer that nodes share keeps its weights to itself.
   bool emit_together(const GraphNode& node) {
     if (done_together_.count(&node) > 0) return true;
-    const auto may_join = [&](const GraphNode& other) {
-      return other.needed && has_weights(other) && other.sources == node.sources &&
-             other.width % panel_rows != 0 && other.width < 8 * panel_rows &&
-             other.layer.use_count() == 1;
-    };
     if (!may_join(node)) return false;
     const auto panels = [](std::size_t rows) { return (rows + panel_rows - 1) / panel_rows; };
-    std::vector<const GraphNode*> members;
+    const std::vector<const GraphNode*>& members = narrow_[node.sources[0]];
     std::size_t panels_apart = 0;
     Matrix all;
-    for (const GraphNode& other : nodes_) {
-      if (!may_join(other)) continue;
-      members.push_back(&other);
-      panels_apart += panels(other.width);
-      const Matrix& own = other.layer->matrix;
+    for (const GraphNode* member : members) {
+      panels_apart += panels(member->width);
+      const Matrix& own = member->layer->matrix;
       all.weights.insert(all.weights.end(), own.weights.begin(), own.weights.end());
       all.bias.insert(all.bias.end(), own.bias.begin(), own.bias.end());
-      all.bias.resize(all.bias.size() + (own.bias.empty() ? other.width : 0), 0.0f);
+      all.bias.resize(all.bias.size() + (own.bias.empty() ? member->width : 0), 0.0f);
     }
     const std::size_t rows = all.bias.size();
     if (panels(rows) == panels_apart) return false;
@@ -545,6 +546,7 @@ class PlanBuilder {
   std::vector<GraphNode> nodes_;
   std::vector<std::size_t> order_;
   std::map<LayerPointer, std::shared_ptr<const std::vector<PackedMatrix>>> packed_;
+  std::map<std::size_t, std::vector<const GraphNode*>> narrow_;  // that may join, by their source
   std::set<const GraphNode*> done_together_;
 };
 
@@ -623,13 +625,11 @@ class PlanCheck {
     const auto same_rows = [&] { require(inputs == rows, "rows that do not fit"); };
     switch (step.type) {
       case Type::copy:
-        return same_rows();
       case Type::add:
       case Type::affine:
         same_rows();
         return require((step.scale.empty() || step.scale.size() == rows) &&
-                           (step.shift.size() == rows ||
-                            (step.shift.empty() && step.scale.empty())),
+                           (step.shift.empty() || step.shift.size() == rows),
                        "a scale or shift that does not fit");
       case Type::dense:
         return check_matrices(n_matrices == 1);
@@ -679,7 +679,10 @@ Network::Network(Plan plan, const std::string& source, const Kernels& kernels)
   constexpr std::size_t cache_floats = (std::size_t{512} << 10) / sizeof(float);
   constexpr std::size_t tile = 24;  // a multiple of every kernel's number of columns
   block_ = std::clamp(cache_floats / widest / tile * tile, tile, 8 * tile);
-  if (plan_.floats_per_shower > max_width / tile) block_ = 1;
+  // However large a network is, a thread's workspace is not.
+  constexpr std::size_t workspace_floats = (std::size_t{64} << 20) / sizeof(float);
+  const std::size_t fitting = workspace_floats / plan_.floats_per_shower;
+  if (fitting < block_) block_ = std::max<std::size_t>(1, fitting / tile * tile);
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ namespace {
 
 // The self-test of a model file, evaluated n times beside each other.
 void check_model(const std::string& name, const Kernels& kernels, std::size_t n) {
-  ModelFile model = read_model(test::data_path(name));
+  ModelFile model = read_model(File(test::data_path(name)));
   const auto inputs = model.inputs;
   const Network network(Plan::make(model, name), name, kernels);
   CHECK(n <= network.block());
@@ -73,7 +73,7 @@ TEST(generator_with_cell_latents) {
 // all cells and the energies of the two calorimeter layers, and a copy of each of these four; two
 // gates. No copies for inputs and concatenations.
 TEST(normalization_activation_and_concatenation_cost_nothing) {
-  ModelFile model = read_model(test::data_path("gated.json"));
+  ModelFile model = read_model(File(test::data_path("gated.json")));
   CHECK_EQ(Plan::make(model, "gated.json").steps.size(), std::size_t{2 + 1 + 4 + 2});
 }
 
@@ -81,7 +81,7 @@ TEST(normalization_activation_and_concatenation_cost_nothing) {
 // and energies of two calorimeter layers, and a copy of each; for each layer the scaled noise added to
 // the openness, its swish, that added to the logits, the softmax and a gate.
 TEST(sums_take_no_copies) {
-  ModelFile model = read_model(test::data_path("cells.json"));
+  ModelFile model = read_model(File(test::data_path("cells.json")));
   CHECK_EQ(Plan::make(model, "cells.json").steps.size(), std::size_t{1 + 1 + 6 + 2 * 5});
 }
 
@@ -90,7 +90,7 @@ namespace {
 // The plan of a good model with something in it changed, and what is then said.
 template <class Change>
 void expect_refused(const std::string& name, const std::string& message, Change change) {
-  ModelFile model = read_model(test::data_path(name));
+  ModelFile model = read_model(File(test::data_path(name)));
   Plan plan = Plan::make(model, name);
   change(plan);
   CHECK_ERROR(Network(std::move(plan), name), message);
@@ -127,16 +127,18 @@ TEST(plans_that_do_not_fit) {
                  [&](Plan& plan) { plan.steps[0].matrices.reset(); });
   expect_refused("gated.json", "step 1: a matrix that does not fit",
                  [&](Plan& plan) { plan.steps[1].matrices = plan.steps[0].matrices; });
-  expect_refused("gated.json", "step 2: a matrix that does not fit",
+  expect_refused("gated.json", "a matrix that does not fit",
                  [&](Plan& plan) { --plan.steps[2].out.rows; });
   expect_refused("gated.json", "step 7: a gate that looks outside its input",
                  [&](Plan& plan) { first(plan, Type::gate).gate_row = 7; });
   expect_refused("gated.json", "step 1: rows that do not fit",
                  [&](Plan& plan) { plan.steps[1].type = Type::copy; });
+  expect_refused("gated.json", "a scale or shift that does not fit",
+                 [&](Plan& plan) { first(plan, Type::affine).scale.resize(1'000); });
   expect_refused("cells.json", "a scale or shift that does not fit",
                  [&](Plan& plan) { first(plan, Type::add).shift.resize(1); });
   expect_refused("layers.json", "a scale or shift that does not fit", [&](Plan& plan) {
-    for (Plan::Step& step : plan.steps) step.shift.clear();
+    for (Plan::Step& step : plan.steps) step.shift.resize(1);
   });
   expect_refused("layers.json", "scratch rows that do not fit",
                  [&](Plan& plan) { --first(plan, Type::maxout).scratch.rows; });

@@ -61,6 +61,22 @@ expect 1 "takes energy 1..50 GeV, was asked for 0.9 GeV" "$model" --energy 0.9:5
 expect 1 "takes theta 0..0.35 rad, was asked for 0.353 rad" "$model" --energy 10 --theta 0:0.353 -n 1
 expect 0 "mean response" "$model" --energy 1:51 --theta 0:0.353 -n 10 --allow-extrapolation
 
+# A compiled model is the same model.
+compiled="$folder/model.calogan"
+expect 0 "wrote $compiled" "$model" --compile "$compiled"
+expect 0 "compiled to float32 from JSON with SHA-256 $(sha256sum "$model" | cut -d' ' -f1)" "$compiled"
+expect 0 "100 showers in" "$compiled" $range -n 100 -o "$folder/h.csv" --seed 3
+cmp "$folder/h.csv" "$folder/b.csv" || fail "a compiled model gives other showers"
+expect 0 "wrote $compiled" "$model" --weights int8 --compile "$compiled"
+expect 0 "compiled to int8 from JSON" "$compiled"
+expect 1 "compiled already" "$compiled" --compile "$folder/again.calogan"
+expect 1 "would be replaced" "$model" --compile "$model"
+expect 2 "expected float32, bfloat16 or int8" "$model" --compile "$compiled" --weights float16
+expect 2 "--weights is for --compile" "$model" --weights int8
+expect 2 "compile first, then generate" "$model" --compile "$compiled" -n 5
+head -c 3000 "$compiled" > "$folder/cut.calogan"
+expect 1 "it is cut short; compile it again" "$folder/cut.calogan"
+
 if [ "$hdf5" = hdf5 ]; then
   expect 0 "wrote" "$model" $range -n 100 -o "$folder/a.h5" --seed 3
   expect 0 "100 showers" "$model" --like "$folder/a.h5" --seed 3 -o "$folder/g.csv"

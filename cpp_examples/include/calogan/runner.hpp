@@ -123,6 +123,10 @@ class CALOGAN_PUBLIC Placement {
   Vector shift_ = {0, 0, 0};
 };
 
+/// How the weights of a compiled model are kept: exactly, or in a half or a quarter of the memory,
+/// rounded. cpp_examples/benchmark/README.md has what rounding costs.
+enum class Weights { float32, bfloat16, int8 };
+
 /// A trained generator of showers.
 ///
 /// Cheap to copy: copies share the weights, which never change after load(). Every const member may
@@ -135,12 +139,26 @@ class CALOGAN_PUBLIC Placement {
 /// digits of an energy (about one part in 1e6) may differ.
 class CALOGAN_PUBLIC Generator {
  public:
-  /// Reads a model file (lwtnn graph JSON with a "calogan" block), checks all of it, and replays
-  /// the self-test cases it contains. Throws Error.
+  /// Reads a model file: lwtnn graph JSON with a "calogan" block, or what compile() made of one, which
+  /// is recognised by its first bytes. Checks all of it, and replays the self-test cases it contains.
+  /// The weights of a compiled model are used where they are in the file, which is mapped into memory
+  /// and must not be changed in place (to replace it by another is safe). Throws Error.
   static Generator load(const std::string& path);
 
-  /// The same from memory; `name` stands for the file's name in errors.
-  static Generator parse(std::string_view json, const std::string& name = "model");
+  /// The same from memory, which is needed no longer afterwards; `name` stands for the file's name in
+  /// errors.
+  static Generator parse(std::string_view model, const std::string& name = "model");
+
+  /// Makes of a JSON model a file that load() takes in a few milliseconds, and that processes on one
+  /// machine share in memory. It is for this version of the runner, and machines of this byte order;
+  /// others refuse it. The file appears whole or not at all. Throws Error.
+  static void compile(const std::string& json_path, const std::string& compiled_path,
+                      Weights weights = Weights::float32);
+
+  /// What this was compiled to, and the SHA-256 of the JSON file, in hexadecimal; of a JSON model,
+  /// float32 and empty.
+  Weights weights() const noexcept;
+  const std::string& json_sha256() const noexcept;
 
   const std::string& name() const noexcept;
   const std::vector<Condition>& conditions() const noexcept;
@@ -238,8 +256,8 @@ class CALOGAN_PUBLIC Generator {
   std::size_t n_outputs() const noexcept;
 
   /// What the replay of the self-test found: how many cases, and the largest deviation in units of
-  /// the tolerance (1e-3 relative plus 1e-7 absolute; leftover outputs 1e-5 absolute more); always
-  /// below 1.
+  /// the tolerance (1e-3 relative plus 1e-7 absolute, of leftover outputs 1e-5; where weights are
+  /// rounded, 0.5 plus 1e-3, of leftover outputs 0.1); always below 1.
   std::size_t n_self_tests() const noexcept;
   double self_test_deviation() const noexcept;
 
