@@ -36,6 +36,7 @@ from calogan.geometry import Geometry
 
 __all__ = ["Generator", "Placement", "SparseShowers"]
 
+OUT_OF_MEMORY, INTERNAL = 3, 4  # of calogan_status
 VARIABLE = "CALOGAN_RUNNER_LIBRARY"
 NAMES = ("libcalogan_runner.so", "libcalogan_runner.dylib")
 CHUNK = 1 << 22
@@ -142,9 +143,9 @@ class _Library:
         if status == 0:
             return
         message = self.last_error().decode(errors="replace")
-        if status == 3:
+        if status == OUT_OF_MEMORY:
             raise MemoryError(f"the runner's library: {message}")
-        if status == 4:
+        if status == INTERNAL:
             raise RuntimeError(f"the runner's library: {message}")
         raise CaloganError(message)
 
@@ -304,6 +305,7 @@ class Generator:
         """Make one shower for each entry of the conditions; arguments as those of `generate`."""
         values = self._values(conditions, allow_extrapolation)
         kept = {c.name: values[:, i].astype(np.float32) for i, c in enumerate(self.conditions)}
+        seed, first_event = _event_numbers(seed, first_event, len(values))
         energies = self._generate(values, seed, first_event, None, threads, allow_extrapolation)
         made_by = {
             "command": "generate",
