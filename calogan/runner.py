@@ -34,11 +34,13 @@ from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 
-__all__ = ["Generator", "Placement", "SparseShowers"]
+__all__ = ["Generator", "Placement", "SparseShowers", "compile_model"]
 
 OUT_OF_MEMORY, INTERNAL = 3, 4  # of calogan_status
 VARIABLE = "CALOGAN_RUNNER_LIBRARY"
 NAMES = ("libcalogan_runner.so", "libcalogan_runner.dylib")
+FORMATS = ("float32", "bfloat16", "int8")
+"""Of weights, as calogan_weights numbers them."""
 CHUNK = 1 << 22
 """Energies made by one call of the library at most: between calls an interrupt is heard."""
 
@@ -73,6 +75,7 @@ _CONDITIONS = (_POINTER, _SIZE, _POINTER, _SIZE)  # generator, n, conditions and
 _STATUS: dict[str, tuple[Any, ...]] = {
     "load": (ctypes.c_char_p, ctypes.POINTER(_POINTER)),
     "copy": (_POINTER, ctypes.POINTER(_POINTER)),
+    "compile": (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int),
     "set_readout_threshold": (_POINTER, ctypes.c_double),
     "allow_extrapolation": (_POINTER, ctypes.c_int),
     "get_condition": (_POINTER, _SIZE, ctypes.POINTER(_Condition)),
@@ -93,6 +96,7 @@ _VALUES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "name": (ctypes.c_char_p, (_POINTER,)),
     "geometry_json": (ctypes.c_char_p, (_POINTER,)),
     "weights_sha256": (ctypes.c_char_p, (_POINTER,)),
+    "weights_format": (ctypes.c_int, (_POINTER,)),
     "n_inputs_sha256": (_SIZE, (_POINTER,)),
     "inputs_sha256": (ctypes.c_char_p, (_POINTER, _SIZE)),
     "n_conditions": (_SIZE, (_POINTER,)),
@@ -174,6 +178,23 @@ def _library() -> _Library:
     )
 
 
+def compile_model(model: str | Path, output: str | Path, weights: str = "float32") -> None:
+    """Make of an exported JSON a file that loads in milliseconds, for the runner alone.
+
+    weights : "float32", exact; "bfloat16" or "int8", rounded, in a half or a quarter of the memory
+    """
+    if weights not in FORMATS:
+        raise CaloganError(f"weights is {weights!r}, expected one of {', '.join(FORMATS)}")
+    _library().compile(_encoded(model), _encoded(output), FORMATS.index(weights))
+
+
+def _encoded(path: str | Path) -> bytes:
+    encoded = os.fsencode(path)
+    if b"\0" in encoded:
+        raise CaloganError(f"the path {str(path)!r} has a null character")
+    return encoded
+
+
 @dataclass(frozen=True, eq=False)
 class Placement:
     """Where the model's frame stands in the host's: a rotation, then a shift.
@@ -245,7 +266,7 @@ class Generator:
 
     @staticmethod
     def load(path: str | Path, *, readout_threshold: float | None = None) -> Generator:
-        """Load a model file: an exported JSON.
+        """Load a model file: an exported JSON, or what `compile_model` made of one.
 
         readout_threshold : MeV, in place of the model's
         """
@@ -255,16 +276,14 @@ class Generator:
                 "of a run, make one with `calogan export RUN -o MODEL.json`"
             )
         library, strict, free = _library(), _POINTER(), _POINTER()
-        encoded = os.fsencode(path)
-        if b"\0" in encoded:
-            raise CaloganError(f"the path {str(path)!r} has a null character")
-        library.load(encoded, ctypes.byref(strict))
+        library.load(_encoded(path), ctypes.byref(strict))
         try:
             library.copy(strict, ctypes.byref(free))
             library.allow_extrapolation(free, 1)
             for handle in (strict, free) if readout_threshold is not None else ():
                 library.set_readout_threshold(handle, readout_threshold)
             inputs = range(library.n_inputs_sha256(strict))
+            weights = FORMATS[library.weights_format(strict)]
             made = Generator(
                 library.name(strict).decode(),
                 Geometry.from_dict(
@@ -276,6 +295,7 @@ class Generator:
                 {
                     "model": str(path),
                     "weights_sha256": library.weights_sha256(strict).decode(),
+                    **({} if weights == "float32" else {"weights_format": weights}),
                     "inputs_sha256": [library.inputs_sha256(strict, i).decode() for i in inputs],
                 },
                 library,

@@ -245,6 +245,31 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
         runner.Generator.load(MODEL, readout_threshold=-1)
 
 
+def test_compiled_models(generator: runner.Generator, tmp_path: Path) -> None:
+    for weights in ("float32", "bfloat16", "int8"):
+        path = tmp_path / f"{weights}.calogan"
+        runner.compile_model(MODEL, path, weights)
+        compiled = runner.Generator.load(path)
+        made = compiled.sample(CONDITIONS, seed=1)
+        wanted = generator.sample(CONDITIONS, seed=1)
+        if weights == "float32":
+            np.testing.assert_array_equal(made.energies, wanted.energies)
+            assert "weights_format" not in made.provenance
+        else:
+            assert (made.energies != wanted.energies).any()
+            np.testing.assert_allclose(made.energies, wanted.energies, rtol=0.5, atol=20)
+            assert made.provenance["weights_format"] == weights
+            output = tmp_path / "program.h5"
+            command = [PROGRAM, path, "--energy", "10", "--theta", "0.1", "-n", "1", "-o", output]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+            assert store.info(output).provenance["weights_format"] == weights
+    with pytest.raises(CaloganError, match="weights is 'int4', expected one of float32, bfloat16"):
+        runner.compile_model(MODEL, tmp_path / "a.calogan", "int4")
+    with pytest.raises(CaloganError, match=r"cannot open .*none\.json"):
+        runner.compile_model(tmp_path / "none.json", tmp_path / "a.calogan")
+    assert not (tmp_path / "a.calogan").exists()
+
+
 def test_a_library_that_cannot_be_used_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

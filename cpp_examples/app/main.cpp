@@ -34,10 +34,6 @@ std::string range_of(const Condition& condition) {
               condition.unit);
 }
 
-std::string_view name_of(Weights weights) {
-  return weights == Weights::float32 ? "float32" : weights == Weights::bfloat16 ? "bfloat16" : "int8";
-}
-
 void describe(const Generator& generator) {
   std::cout << generator.name() << '\n';
   for (const Condition& condition : generator.conditions()) {

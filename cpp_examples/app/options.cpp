@@ -147,6 +147,10 @@ const std::vector<Option>& own_options() {
 
 }  // namespace
 
+std::string_view name_of(Weights weights) {
+  return weights == Weights::float32 ? "float32" : weights == Weights::bfloat16 ? "bfloat16" : "int8";
+}
+
 std::string nearest(const std::string& wanted, const std::vector<std::string>& names) {
   std::string best;
   std::size_t least = std::max<std::size_t>(2, wanted.size() / 3) + 1;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "calogan/runner.hpp"
@@ -53,6 +54,9 @@ std::map<std::string, Range> parse_conditions(const Options& options, const Gene
 
 // The name most like `wanted`, or "" if none is close.
 std::string nearest(const std::string& wanted, const std::vector<std::string>& names);
+
+// As --weights calls it.
+std::string_view name_of(Weights weights);
 
 extern const char* const help_text;
 

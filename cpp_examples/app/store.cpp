@@ -77,11 +77,15 @@ std::string provenance(const Generator& generator, const RunInfo& info) {
   char threshold[64];
   char* const end =
       std::to_chars(threshold, threshold + sizeof threshold, generator.readout_threshold()).ptr;
+  const std::string rounded =
+      generator.weights() == Weights::float32
+          ? std::string()
+          : text(", \"weights_format\": ", quoted(name_of(generator.weights())));
   return text("{\"command\": \"generate\", \"producer\": ",
               quoted(text("calogan-generate ", version())), ", \"calogan_version\": ",
               quoted(version()), ", \"generator\": ", quoted(generator.name()), ", \"model\": ",
               quoted(info.model_path), ", \"weights_sha256\": ", quoted(generator.weights_sha256()),
-              ", \"inputs_sha256\": [", inputs, "], \"seed\": ", info.seed, ", \"first_event\": ",
+              rounded, ", \"inputs_sha256\": [", inputs, "], \"seed\": ", info.seed, ", \"first_event\": ",
               info.first_event, ", \"readout_threshold_MeV\": ", std::string(threshold, end),
               ", \"like\": ", info.like.empty() ? "null" : quoted(info.like), "}");
 }

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include "calogan/runner.h"
 #include "calogan/runner.hpp"
@@ -16,6 +17,7 @@ namespace {
 using calogan::Placement;
 using calogan::Span;
 using calogan::Vector;
+using calogan::Weights;
 using calogan::detail::text;
 
 // A mistake of the caller's, as opposed to one in a file or in the conditions.
@@ -130,6 +132,11 @@ const char* entry(const std::vector<std::string>& texts, std::size_t i) noexcept
   return i < texts.size() ? texts[i].c_str() : nullptr;
 }
 
+constexpr std::pair<calogan_weights, Weights> formats[] = {
+    {CALOGAN_FLOAT32, Weights::float32},
+    {CALOGAN_BFLOAT16, Weights::bfloat16},
+    {CALOGAN_INT8, Weights::int8}};
+
 constexpr const char* no_text = nullptr;
 constexpr std::size_t no_number = 0;
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
@@ -179,6 +186,17 @@ calogan_status calogan_copy(const calogan_generator* generator, calogan_generato
   return create(out, [&] { return checked(generator); });
 }
 
+calogan_status calogan_compile(const char* json_path, const char* compiled_path, int weights) {
+  return guarded([&] {
+    check_pointer(json_path, "json_path");
+    check_pointer(compiled_path, "compiled_path");
+    for (const auto& [number, format] : formats) {
+      if (number == weights) return calogan::Generator::compile(json_path, compiled_path, format);
+    }
+    throw BadArgument(text("argument weights is ", weights, ", expected one of calogan_weights"));
+  });
+}
+
 void calogan_free(calogan_generator* generator) { delete generator; }
 
 calogan_status calogan_set_readout_threshold(calogan_generator* generator, double mev) {
@@ -205,6 +223,18 @@ const char* calogan_geometry_json(const calogan_generator* generator) {
 
 const char* calogan_weights_sha256(const calogan_generator* generator) {
   return of(generator, [](const auto& g) { return g.weights_sha256().c_str(); }, no_text);
+}
+
+const char* calogan_json_sha256(const calogan_generator* generator) {
+  return of(generator, [](const auto& g) { return g.json_sha256().c_str(); }, no_text);
+}
+
+calogan_weights calogan_weights_format(const calogan_generator* generator) {
+  const Weights found = of(generator, [](const auto& g) { return g.weights(); }, Weights::float32);
+  for (const auto& [number, format] : formats) {
+    if (format == found) return number;
+  }
+  return CALOGAN_FLOAT32;
 }
 
 size_t calogan_n_inputs_sha256(const calogan_generator* generator) {

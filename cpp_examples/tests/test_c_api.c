@@ -36,6 +36,7 @@ static void what_a_model_says(const calogan_generator* g) {
   CHECK(strcmp(calogan_name(g), "gated") == 0);
   CHECK(strstr(calogan_geometry_json(g), "\"x_edges\"") != NULL);
   CHECK(strcmp(calogan_weights_sha256(g), "") == 0);
+  CHECK(calogan_weights_format(g) == CALOGAN_FLOAT32 && strcmp(calogan_json_sha256(g), "") == 0);
   CHECK(calogan_n_inputs_sha256(g) == 0 && calogan_inputs_sha256(g, 0) == NULL);
   CHECK(calogan_n_voxels(g) == VOXELS && calogan_latent_size(g) == LATENTS);
   CHECK(calogan_latent_mean(g) == 0.0 && calogan_latent_std(g) == 1.0);
@@ -157,6 +158,19 @@ static void loading(const char* path) {
 #endif
 }
 
+static void compiling(const char* path) {
+  calogan_generator* g = NULL;
+  CHECK(calogan_compile(path, "c_api.calogan", CALOGAN_INT8) == CALOGAN_OK);
+  CHECK(calogan_load("c_api.calogan", &g) == CALOGAN_OK);
+  CHECK(calogan_weights_format(g) == CALOGAN_INT8 && strlen(calogan_json_sha256(g)) == 64);
+  calogan_free(g);
+  CHECK(remove("c_api.calogan") == 0);
+  CHECK_FAILS(calogan_compile(path, NULL, CALOGAN_INT8), CALOGAN_BAD_ARGUMENT,
+              "argument compiled_path is null");
+  CHECK_FAILS(calogan_compile(path, "c_api.calogan", 3), CALOGAN_BAD_ARGUMENT,
+              "argument weights is 3");
+}
+
 static void placements(void) {
   const double point[] = {1, 2, 3}, direction[] = {0, 5, 0}, zero[] = {0, 0, 0};
   const double entry[] = {0, 0, -240};
@@ -183,6 +197,7 @@ int main(int argc, char** argv) {
   showers(g);
   refusals(g);
   placements();
+  compiling(argv[1]);
   calogan_free(g);
   loading(argv[1]);
   return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -37,6 +37,12 @@ typedef enum calogan_status {
   CALOGAN_INTERNAL = 4       /* a mistake in the library */
 } calogan_status;
 
+typedef enum calogan_weights {
+  CALOGAN_FLOAT32 = 0,
+  CALOGAN_BFLOAT16 = 1,
+  CALOGAN_INT8 = 2
+} calogan_weights;
+
 typedef struct calogan_condition {
   const char* name; /* as long as the generator lives */
   const char* unit;
@@ -72,6 +78,10 @@ CALOGAN_PUBLIC calogan_status calogan_copy(const calogan_generator* generator,
                                            calogan_generator** out);
 CALOGAN_PUBLIC void calogan_free(calogan_generator* generator); /* null is let pass */
 
+/* weights: one of calogan_weights */
+CALOGAN_PUBLIC calogan_status calogan_compile(const char* json_path, const char* compiled_path,
+                                              int weights);
+
 /* Settings: not while another thread uses this generator. */
 CALOGAN_PUBLIC calogan_status calogan_set_readout_threshold(calogan_generator* generator,
                                                             double mev);
@@ -81,6 +91,8 @@ CALOGAN_PUBLIC calogan_status calogan_allow_extrapolation(calogan_generator* gen
 CALOGAN_PUBLIC const char* calogan_name(const calogan_generator* generator);
 CALOGAN_PUBLIC const char* calogan_geometry_json(const calogan_generator* generator);
 CALOGAN_PUBLIC const char* calogan_weights_sha256(const calogan_generator* generator);
+CALOGAN_PUBLIC const char* calogan_json_sha256(const calogan_generator* generator);
+CALOGAN_PUBLIC calogan_weights calogan_weights_format(const calogan_generator* generator);
 CALOGAN_PUBLIC size_t calogan_n_inputs_sha256(const calogan_generator* generator);
 CALOGAN_PUBLIC const char* calogan_inputs_sha256(const calogan_generator* generator, size_t i);
 CALOGAN_PUBLIC size_t calogan_n_voxels(const calogan_generator* generator);
