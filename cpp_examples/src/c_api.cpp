@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -118,7 +119,7 @@ calogan_status create(calogan_generator** out, Make make) noexcept {
   return guarded([&] {
     check_pointer(out, "out");
     *out = nullptr;
-    *out = new calogan_generator{make()};
+    *out = std::make_unique<calogan_generator>(calogan_generator{make()}).release();
   });
 }
 
@@ -160,7 +161,7 @@ void write(const Placement& placement, calogan_placement& out) {
 
 }  // namespace
 
-// noexcept: what is called here and outside guarded() throws nothing.
+// What is called here and outside guarded() throws nothing.
 extern "C" {
 
 const char* calogan_last_error(void) { return last_error; }
@@ -197,7 +198,9 @@ calogan_status calogan_compile(const char* json_path, const char* compiled_path,
   });
 }
 
-void calogan_free(calogan_generator* generator) { delete generator; }
+void calogan_free(calogan_generator* generator) {
+  const std::unique_ptr<calogan_generator> owned(generator);
+}
 
 calogan_status calogan_set_readout_threshold(calogan_generator* generator, double mev) {
   return guarded([&] {
