@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,24 @@ inline std::string data_path(const std::string& name) { return CALOGAN_TEST_DATA
 inline std::string read_text(const std::string& name) {
   std::ifstream file(data_path(name), std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The lines of a table, split at tabs; empty ones and comments (#) are left out.
+inline std::vector<std::vector<std::string>> read_table(const std::string& name) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream table(read_text(name));
+  for (std::string line; std::getline(table, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    std::vector<std::string> row;
+    std::size_t first = 0;
+    for (std::size_t tab = line.find('\t'); tab != line.npos; tab = line.find('\t', first)) {
+      row.push_back(line.substr(first, tab - first));
+      first = tab + 1;
+    }
+    row.push_back(line.substr(first));
+    rows.push_back(row);
+  }
+  return rows;
 }
 
 }  // namespace test

@@ -5,6 +5,10 @@
 #include <limits>
 #include <thread>
 
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
+
 #include "check.hpp"
 #include "random.hpp"
 
@@ -312,9 +316,48 @@ TEST(conditions_out_of_range) {
   CHECK_ERROR(generator.generate({0.0, 0.1}, 1, 1, e.data()), "energy is 0 GeV, expected more than 0");
   CHECK_ERROR(generator.generate({-5.0, 0.1}, 1, 1, e.data()), "expected more than 0");
   CHECK_ERROR(generator.check_conditions({not_a_number, 0.1}), "energy is nan");
+  // One bad shower among good ones: named, and nothing is written.
+  std::vector<float> three(3 * generator.n_voxels(), -1.0f);
+  for (const double bad : {not_a_number, infinity, 0.0}) {
+    CHECK_ERROR(generator.generate(3, {10.0, 0.1, 10.0, 0.1, bad, 0.1}, 1, 1, three.data()),
+                "shower 2: energy is ");
+  }
+  CHECK(std::all_of(three.begin(), three.end(), [](float v) { return v == -1.0f; }));
+  // The smallest numbers there are.
+  generator.generate({5e-324, 5e-324}, 1, 1, e.data());
+  CHECK(std::all_of(e.begin(), e.end(), [](float v) { return v == 0.0f; }));
   // Nothing that a network computes far outside leaves it as NaN or infinity.
   CHECK_ERROR(generator.generate({1e300, 0.1}, 1, 1, e.data()), "far outside the trained range");
 }
+
+TEST(latents_of_the_host_that_are_no_numbers) {
+  const Generator generator = gated();
+  std::vector<float> e(generator.n_voxels());
+  for (const double bad : {not_a_number, infinity}) {
+    std::vector<float> latents(generator.latent_size(), 0.5f);
+    latents[3] = static_cast<float>(bad);
+    CHECK_ERROR(generator.generate_from(1, {10.0, 0.1}, latents.data(), e.data()),
+                "gave a sum of ");
+  }
+}
+
+#ifdef __SSE2__
+// A host program that has denormal numbers flushed to zero gets the same showers.
+TEST(flushed_denormals) {
+  for (const Generator& generator : {gated(), cells()}) {
+    std::vector<float> usual(generator.n_voxels());
+    std::vector<float> flushed(generator.n_voxels());
+    for (std::uint64_t event = 0; event < 100; ++event) {
+      generator.generate({10.0, 0.1}, 1, event, usual.data());
+      const unsigned before = _mm_getcsr();
+      _mm_setcsr(before | 0x8040);  // flush to zero, denormals are zero
+      generator.generate({10.0, 0.1}, 1, event, flushed.data());
+      _mm_setcsr(before);
+      CHECK(usual == flushed);
+    }
+  }
+}
+#endif
 
 TEST(an_embedding_takes_whole_categories) {
   const Generator generator = Generator::load(test::data_path("layers.json"));
