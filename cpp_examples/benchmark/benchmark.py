@@ -2,17 +2,15 @@
 
     python cpp_examples/benchmark/benchmark.py build/cpp-benchmark/benchmark/calogan_benchmark
 
-`make benchmark-cpp` prepares everything and calls this. One thread; the engines take turns, and what
-is stated is the median over the turns of the processor time, or of the ratio of times within a turn.
-Processor time is what the clock on the wall shows on an idle machine, and means something on a busy
-one.
+`make benchmark-cpp` prepares everything and calls this. One thread; the engines take turns, and
+what is stated is the median over the turns of the processor time, or of the ratio of times in one.
+Processor time is what the clock on the wall shows on an idle machine; on a busy one it still tells.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -34,6 +32,7 @@ import make_models  # noqa: E402
 SYNTHETIC = {"430 k": "52-128-256-512-504", "7.3 M": "66-256-512-1024-6480"}
 REFERENCE = ROOT / "data/models/lar_photons/generator.json"
 BATCHES = (1, 100, 10_000)
+FORMATS = ("float32", "bfloat16", "int8")
 
 
 class Engines:
@@ -62,11 +61,9 @@ class Onnx:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        start = time.perf_counter()
-        self.session = ort.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        self.load_seconds = time.perf_counter() - start
+        start = time.process_time()
+        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.load_seconds = time.process_time() - start
 
     def bind(self, inputs: dict[str, np.ndarray]) -> Callable[[], None]:
         binding = self.session.io_binding()
@@ -133,6 +130,124 @@ def model_numbers(document: dict[str, Any]) -> tuple[int, int]:
     return 4 * (weights + biases), 2 * weights
 
 
+def table(title: str, *columns: str) -> Table:
+    out = Table(title=title)
+    for column in columns:
+        out.add_column(column, justify="left" if column in ("model", "batch") else "right")
+    return out
+
+
+class Report:
+    """The tables; a model's rows are added by `measure`."""
+
+    def __init__(self, engines: Engines, folder: Path, rounds: int, seconds: float) -> None:
+        self.engines, self.folder, self.rounds, self.seconds = engines, folder, rounds, seconds
+        self.speed = table(
+            "Time per shower, and how many times as long as the runner's network alone",
+            *("model", "batch", "network alone", "whole shower", "ratio", "ONNX Runtime", "ratio"),
+            *("LightweightGraph", "ratio", "FastGraph<float>", "ratio"),
+        )
+        self.roof = table(
+            "Roofline: what memory and arithmetic of this core allow, and the network alone",
+            *("model", "batch", "reading weights", "at", "arithmetic", "at", "bound", "network"),
+            "network / bound",
+        )
+        self.formats = table(
+            "Network alone by the format of its weights, and how many times as fast as float32",
+            *("model", "batch", "float32", "bfloat16", "ratio", "int8", "ratio"),
+        )
+        self.loads = table(
+            "Loading",
+            *(
+                "model",
+                "JSON",
+                "runner, JSON",
+                "runner, compiled",
+                "ONNX Runtime, ONNX",
+                "lwtnn, JSON",
+            ),
+        )
+
+    def measure(self, name: str, path: Path, batches: list[int]) -> None:
+        document = json.loads(path.read_text())
+        onnx_path = self.folder / f"{path.stem}.onnx"
+        onnx_path.write_bytes(to_onnx(document).SerializeToString())
+        session = Onnx(onnx_path)
+        session.check(document)
+        load_runner = min(self.engines.ask("load float32", path) for _ in range(3))
+        for weights in FORMATS:
+            compiled = self.folder / f"{path.stem}.{weights}.calogan"
+            self.engines.ask("compile", weights, compiled, path)
+        for weights in FORMATS[1:]:
+            self.engines.ask("load", weights, self.folder / f"{path.stem}.{weights}.calogan")
+        compiled = self.folder / f"{path.stem}.float32.calogan"
+        load_compiled = min(self.engines.ask("load float32", compiled) for _ in range(3))
+        load_onnx = min(Onnx(onnx_path).load_seconds for _ in range(3))
+        has_lwtnn = 1 in batches  # it takes one shower at a time
+        load_lwtnn = "-"
+        try:
+            if has_lwtnn:
+                load_lwtnn = duration(self.engines.ask("load FastGraph", path))
+        except NotImplementedError:
+            has_lwtnn = False
+        times = (load_runner, load_compiled, load_onnx)
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        self.loads.add_row(name, size, *(duration(t) for t in times), load_lwtnn)
+        for batch in batches:
+            self.measure_batch(name, document, session, batch, has_lwtnn and batch == 1)
+
+    def measure_batch(
+        self, name: str, document: dict[str, Any], session: Onnx, batch: int, with_lwtnn: bool
+    ) -> None:
+        rng = np.random.default_rng(1)
+        variables = document["calogan"]["conditions"]["variables"]
+        conditions = np.stack([rng.uniform(v["low"], v["high"], batch) for v in variables], axis=1)
+        n_latent = sum(node["size"] for node in document["calogan"]["latent"]["nodes"])
+        latents = rng.normal(size=(batch, n_latent))
+        onnx_call = session.bind(network_inputs(document, latents, conditions))
+        n_bytes, n_flops = model_numbers(document)
+
+        def runner(weights: str, what: str = "network") -> Callable[[], float]:
+            return lambda: self.engines.ask("time", weights, what, batch, self.seconds)
+
+        tries = {
+            "network": runner("float32"),
+            "shower": runner("float32", "shower"),
+            "onnx": lambda: seconds_per_call(onnx_call, self.seconds) / batch,
+            "bfloat16": runner("bfloat16"),
+            "int8": runner("int8"),
+            "reading": lambda: n_bytes / batch / self.engines.ask("bandwidth", n_bytes, 0.1),
+            "computing": lambda: n_flops / self.engines.ask("flops", 0.1),
+        }
+        if with_lwtnn:
+            tries |= {
+                "LightweightGraph": runner("LightweightGraph"),
+                "FastGraph": runner("FastGraph"),
+            }
+        turns = [{key: trial() for key, trial in tries.items()} for _ in range(self.rounds)]
+        times = {key: np.asarray([turn[key] for turn in turns]) for key in tries}
+        times["bound"] = np.maximum(times["reading"], times["computing"])
+        median = {key: float(np.median(value)) for key, value in times.items()}
+
+        def ratio(key: str, to: str = "network") -> str:
+            return f"{np.median(times[key] / times[to]):.2f}"
+
+        row = [name, f"{batch:,}", duration(median["network"])]
+        for key in ("shower", "onnx", "LightweightGraph", "FastGraph"):
+            row += [duration(median[key]), ratio(key)] if key in times else ["-", "-"]
+        self.speed.add_row(*row)
+        self.roof.add_row(
+            *(name, f"{batch:,}"),
+            *(duration(median["reading"]), f"{n_bytes / batch / median['reading'] / 1e9:.0f} GB/s"),
+            *(duration(median["computing"]), f"{n_flops / median['computing'] / 1e9:.0f} Gflop/s"),
+            *(duration(median["bound"]), duration(median["network"]), ratio("network", "bound")),
+        )
+        row = [name, f"{batch:,}", duration(median["network"])]
+        for key in FORMATS[1:]:
+            row += [duration(median[key]), ratio("network", key)]
+        self.formats.add_row(*row)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("program", type=Path, help="calogan_benchmark")
@@ -143,99 +258,23 @@ def main() -> None:
     parser.add_argument("--batches", nargs="*", type=int, default=BATCHES)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    engines = Engines(arguments.program)
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(f"{os.uname().sysname} {os.uname().machine}, ONNX Runtime {ort.__version__}")
     empty = empty_call_seconds(arguments.folder / "empty.onnx")
-    console.print(f"a call of ONNX Runtime without a network: {duration(empty)}")
-
-    speed = Table(title="Time per shower, and how many times as long as the runner's network")
-    for column in ("model", "batch", "network alone", "whole shower", "/ network", "ONNX Runtime"):
-        speed.add_column(column)
-    for column in ("/ network", "LightweightGraph", "/ network", "FastGraph<float>", "/ network"):
-        speed.add_column(column)
-    roof = Table(title="Roofline: the time that memory and arithmetic of one core allow")
-    for column in ("model", "batch", "weights read", "at", "arithmetic", "at", "bound"):
-        roof.add_column(column)
-    roof.add_column("network alone")
-    roof.add_column("/ bound")
-    loads = Table(title="Loading")
-    for column in ("model", "JSON", "runner", "ONNX Runtime (.onnx)", "lwtnn"):
-        loads.add_column(column)
-
+    console.print(
+        f"ONNX Runtime {ort.__version__}; a call of it without a network: {duration(empty)}"
+    )
+    engines = Engines(arguments.program)
+    report = Report(engines, arguments.folder, arguments.rounds, arguments.seconds)
     for name in arguments.models:
         path = REFERENCE
         if name in SYNTHETIC:
             path = arguments.folder / f"{SYNTHETIC[name]}.json"
             if not path.exists():
                 make_models.write_benchmark(path, SYNTHETIC[name])
-        document = json.loads(path.read_text())
-        onnx_path = arguments.folder / f"{path.stem}.onnx"
-        onnx_path.write_bytes(to_onnx(document).SerializeToString())
-        session = Onnx(onnx_path)
-        session.check(document)
-        row = [name, f"{path.stat().st_size / 1e6:.1f} MB"]
-        row += [duration(engines.ask("load runner", path)), duration(session.load_seconds)]
-        has_lwtnn = 1 in arguments.batches  # it takes one shower at a time
-        try:
-            row.append(duration(engines.ask("load lwtnn", path)) if has_lwtnn else "-")
-        except NotImplementedError:
-            has_lwtnn = False
-            row.append("-")
-        loads.add_row(*row)
-
-        n_bytes, n_flops = model_numbers(document)
-        rng = np.random.default_rng(1)
-        for batch in arguments.batches:
-            variables = document["calogan"]["conditions"]["variables"]
-            conditions = np.stack([rng.uniform(v["low"], v["high"], batch) for v in variables], 1)
-            n_latent = sum(node["size"] for node in document["calogan"]["latent"]["nodes"])
-            latents = rng.normal(size=(batch, n_latent))
-            call = session.bind(network_inputs(document, latents, conditions))
-            names = ["network", "shower", "onnx"]
-            if has_lwtnn and batch == 1:
-                names += ["LightweightGraph", "FastGraph"]
-            times: dict[str, list[float]] = {key: [] for key in [*names, "bandwidth", "flops"]}
-            for _ in range(arguments.rounds):
-                for engine in names:
-                    if engine == "onnx":
-                        seconds = seconds_per_call(call, arguments.seconds) / batch
-                    else:
-                        seconds = engines.ask("time", engine, batch, arguments.seconds)
-                    times[engine].append(seconds)
-                times["bandwidth"].append(engines.ask("bandwidth", n_bytes, 0.1))
-                times["flops"].append(engines.ask("flops", 0.1))
-
-            def median(key: str, times: dict[str, list[float]] = times) -> float:
-                return float(np.median(times[key]))
-
-            def ratio(key: str, times: dict[str, list[float]] = times) -> str:
-                return f"{np.median(np.divide(times[key], times['network'])):.2f}"
-
-            row = [name, f"{batch:,}", duration(median("network"))]
-            for engine in ("shower", "onnx", "LightweightGraph", "FastGraph"):
-                here = engine in times
-                row += [duration(median(engine)), ratio(engine)] if here else ["-", "-"]
-            speed.add_row(*row)
-            reading = n_bytes / batch / median("bandwidth")
-            computing = n_flops / median("flops")
-            bound = max(reading, computing)
-            each = n_bytes / batch / np.asarray(times["bandwidth"])
-            bounds = np.maximum(each, n_flops / np.asarray(times["flops"]))
-            roof.add_row(
-                name,
-                f"{batch:,}",
-                duration(reading),
-                f"{median('bandwidth') / 1e9:.1f} GB/s",
-                duration(computing),
-                f"{median('flops') / 1e9:.0f} Gflop/s",
-                duration(bound),
-                duration(median("network")),
-                f"{np.median(np.asarray(times['network']) / bounds):.2f}",
-            )
-            console.print(f"{name}, batch {batch:,}: done", style="dim")
-    for table in (speed, roof, loads):
-        console.print(table)
+        console.print(f"measuring {name}", style="dim")
+        report.measure(name, path, list(arguments.batches))
+    for each in (report.speed, report.roof, report.formats, report.loads):
+        console.print(each)
 
 
 if __name__ == "__main__":

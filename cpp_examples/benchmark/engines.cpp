@@ -1,17 +1,22 @@
 // Times the runner, lwtnn where it is there, and what this core and its memory can do. Commands come
-// in lines, an answer goes out for each; benchmark.py gives them.
+// in lines, an answer goes out for each; benchmark.py gives them. All seconds are of processor time.
 //
-//   load runner|lwtnn PATH        seconds that it took
-//   time ENGINE BATCH SECONDS     seconds per shower; ENGINE is shower (the whole), network (alone),
-//                                 LightweightGraph or FastGraph
-//   bandwidth BYTES SECONDS       bytes per second, read in order from an array of so many, repeatedly
-//   flops SECONDS                 float32 operations per second (a fused multiply-add counts as two)
+//   compile FORMAT OUT JSON       compiles a model; seconds that it took
+//   load ENGINE PATH              loads a model, in place of the one before; seconds that it took
+//   time ENGINE WHAT BATCH SECS   seconds per shower, tried for so long; WHAT is shower (the whole) or
+//                                 network (alone)
+//   bandwidth BYTES SECS          bytes per second, read in order from an array of so many, repeatedly
+//   flops SECS                    float32 operations per second (a fused multiply-add counts as two)
+//
+// ENGINE is LightweightGraph or FastGraph (they share what is loaded, and have no other showers than
+// the network's), or any other word for the runner: it holds a generator for each such word.
 #include <calogan/runner.hpp>
 
 #include <chrono>
 #include <ctime>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -30,20 +35,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Seconds of processor time for one call, called again and again for so long.
+// Seconds of processor time for one call, called again and again for so long (or once).
 double time_calls(double seconds, const std::function<void()>& call) {
-  const auto start = Clock::now();
-  const std::clock_t processor_start = std::clock();
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  const std::clock_t start = std::clock();
   double calls = 0;
   do {
     call();
     calls += 1;
-  } while (since(start) < seconds);
-  return static_cast<double>(std::clock() - processor_start) / CLOCKS_PER_SEC / calls;
+  } while (Clock::now() < end);
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC / calls;
 }
 
 // A value that the compiler must believe is used.
@@ -90,6 +91,13 @@ double flops(double seconds) {
     keep(sums);
   });
   return 2.0 * rounds * chains * width / call;
+}
+
+calogan::Weights weights_named(const std::string& format) {
+  if (format == "float32") return calogan::Weights::float32;
+  if (format == "bfloat16") return calogan::Weights::bfloat16;
+  if (format == "int8") return calogan::Weights::int8;
+  throw std::runtime_error("no such format: " + format);
 }
 
 class Runner {
@@ -184,43 +192,43 @@ class Lwtnn {
 };
 #endif
 
-double answer(const std::string& line, Runner& runner, Lwtnn& lwtnn) {
+double answer(const std::string& line, std::map<std::string, Runner>& runners, Lwtnn& lwtnn) {
   std::istringstream words(line);
   std::string command;
   std::string name;
+  std::string what;
+  std::string path;
   double seconds = 0;
   std::size_t size = 0;
   words >> command;
-  if (command == "load" && words >> name >> std::ws) {
-    std::string path;
-    std::getline(words, path);
-    const auto start = Clock::now();
-    if (name == "runner") {
-      runner.load(path);
-    } else {
-      lwtnn.load(path);
-    }
-    return since(start);
-  }
-  if (command == "time" && words >> name >> size >> seconds) {
-    if (name == "shower" || name == "network") return runner.time(name == "shower", size, seconds);
-    return lwtnn.time(name == "FastGraph", size, seconds);
+  if (command == "compile" && words >> name >> what >> path) {
+    return time_calls(0, [&] { calogan::Generator::compile(path, what, weights_named(name)); });
   }
   if (command == "bandwidth" && words >> size >> seconds) return bandwidth(size, seconds);
   if (command == "flops" && words >> seconds) return flops(seconds);
+  if (!(words >> name)) throw std::runtime_error("no such command: " + line);
+  const bool is_lwtnn = name == "LightweightGraph" || name == "FastGraph";
+  if (command == "load" && words >> path) {
+    if (is_lwtnn) return time_calls(0, [&] { lwtnn.load(path); });
+    return time_calls(0, [&] { runners[name].load(path); });
+  }
+  if (command == "time" && words >> what >> size >> seconds) {
+    if (is_lwtnn) return lwtnn.time(name == "FastGraph", size, seconds);
+    return runners[name].time(what == "shower", size, seconds);
+  }
   throw std::runtime_error("no such command: " + line);
 }
 
 }  // namespace
 
 int main() {
-  Runner runner;
+  std::map<std::string, Runner> runners;
   Lwtnn lwtnn;
   std::string line;
   std::cout.precision(9);
   while (std::getline(std::cin, line)) {
     try {
-      std::cout << answer(line, runner, lwtnn) << std::endl;
+      std::cout << answer(line, runners, lwtnn) << std::endl;
     } catch (const std::exception& error) {
       std::cout << "error: " << error.what() << std::endl;
     }

@@ -28,10 +28,17 @@ class Writer:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def add(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        names = [f"value_{len(self.nodes)}_{i}" for i in range(outputs)]
-        self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
-        return names[0] if outputs == 1 else names
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        name = f"value_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def split(self, x: str, sizes: list[int]) -> list[str]:
+        names = [f"value_{len(self.nodes)}_{i}" for i in range(len(sizes))]
+        self.nodes.append(
+            helper.make_node("Split", [x, self.constant(np.asarray(sizes))], names, axis=1)
+        )
+        return names
 
     def activate(self, x: str, activation: dict[str, Any]) -> str:
         function = activation["function"]
@@ -46,9 +53,9 @@ class Writer:
         raise ValueError(f"activation {activation} has no ONNX equivalent here")
 
 
-def folded(document: dict[str, Any]) -> list[dict[str, Any] | None]:
-    """The graph's nodes with their layers; None for those that became part of another."""
-    nodes: list[dict[str, Any] | None] = []
+def folded(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The graph's nodes with their layers; those that became part of another are empty."""
+    nodes: list[dict[str, Any]] = []
     uses = np.zeros(len(document["nodes"]), int)
     for node in document["nodes"]:
         if node["type"] != "input":
@@ -75,22 +82,22 @@ def folded(document: dict[str, Any]) -> list[dict[str, Any] | None]:
                 if any(layer["components"]["t"]["weights"]) or not np.array_equal(rows, gate):
                     raise ValueError("a highway layer that is no gate")
                 out["type"] = "gate"
-            elif kind == "normalization" and before and before["type"] == "dense":
+            elif kind == "normalization" and before.get("type") == "dense":
                 if uses[source] != 1 or before["activation"]["function"] != "linear":
                     raise ValueError("a normalization that cannot be folded")
                 out = before | {
                     "weights": before["weights"] * weights,
                     "bias": (before["bias"] + bias) * weights,
                 }
-                nodes[source] = None
+                nodes[source] = {}
             elif kind == "normalization":
                 out |= {"scale": weights, "shift": bias * weights}
             elif kind == "dense" and not len(weights):
                 out["type"] = "activation"
-                foldable = before and before["type"] == "dense" and uses[source] == 1
+                foldable = before.get("type") == "dense" and uses[source] == 1
                 if foldable and before["activation"]["function"] == "linear":
                     out = before | {"activation": activation}
-                    nodes[source] = None
+                    nodes[source] = {}
             elif kind == "dense":
                 out |= {"weights": np.reshape(weights, (len(bias), -1)).T, "bias": bias}
             else:
@@ -106,26 +113,25 @@ def to_onnx(document: dict[str, Any]) -> onnx.ModelProto:
     values: dict[int, str] = {}
     by_source: dict[int, list[int]] = {}
     for i, node in enumerate(nodes):
-        if node and node["type"] == "dense":
+        if node.get("type") == "dense":
             by_source.setdefault(node["sources"][0], []).append(i)
     output = nodes[document["outputs"][document["calogan"]["output"]]["node_index"]]
-    assert output is not None
     heads: list[tuple[int, int]] = []  # of each gate: fractions, logit
     for gate in output["sources"]:
-        joined = nodes[nodes[gate]["sources"][0]]  # type: ignore[index]
-        heads.append(tuple(joined["sources"]))  # type: ignore[index,arg-type]
+        joined = nodes[nodes[gate]["sources"][0]]
+        heads.append(tuple(joined["sources"]))
     skipped = {i for head in heads for i in head}
     alike = {
-        (nodes[a]["type"], str(nodes[a]["activation"]), nodes[a].get("bias", np.zeros(0)).size)  # type: ignore[index,union-attr]
+        (nodes[a]["type"], str(nodes[a]["activation"]), np.size(nodes[a].get("bias", 0)))
         for a, _ in heads
     }
     together = len(heads) > 3 and len(alike) == 1 and next(iter(alike))[0] == "dense"
 
     def gemm(source: int, members: list[int]) -> str:
-        weights = np.concatenate([nodes[i]["weights"] for i in members], axis=1)  # type: ignore[index]
-        bias = np.concatenate([nodes[i]["bias"] for i in members])  # type: ignore[index]
+        weights = np.concatenate([nodes[i]["weights"] for i in members], axis=1)
+        bias = np.concatenate([nodes[i]["bias"] for i in members])
         constants = writer.constant(np.ascontiguousarray(weights)), writer.constant(bias)
-        return str(writer.add("Gemm", values[source], *constants))
+        return writer.add("Gemm", values[source], *constants)
 
     def dense(source: int) -> None:
         members = [i for i in by_source[source] if not (together and i in skipped)]
@@ -134,14 +140,13 @@ def to_onnx(document: dict[str, Any]) -> onnx.ModelProto:
         product = gemm(source, members)
         parts = [product]
         if len(members) > 1:
-            sizes = np.asarray([nodes[i]["bias"].size for i in members])  # type: ignore[index]
-            parts = writer.add("Split", product, writer.constant(sizes), outputs=len(members), axis=1)
+            parts = writer.split(product, [nodes[i]["bias"].size for i in members])
         for i, part in zip(members, parts, strict=True):
-            values[i] = writer.activate(part, nodes[i]["activation"])  # type: ignore[index]
+            values[i] = writer.activate(part, nodes[i]["activation"])
 
     inputs = []
     for i, node in enumerate(nodes):
-        if node is None or i in values or (together and i in skipped):
+        if not node or i in values or (together and i in skipped):
             continue
         sources = [values[s] for s in node["sources"] if s in values]
         if node["type"] == "input":
@@ -165,15 +170,14 @@ def to_onnx(document: dict[str, Any]) -> onnx.ModelProto:
     if together:
         fractions, logits = ([pair[k] for pair in heads] for k in (0, 1))
         first, second = nodes[fractions[0]], nodes[logits[0]]
-        assert first and second
         width = first["bias"].size
-        shape = writer.constant(np.asarray([-1, len(heads), width]))
+        by_head = writer.constant(np.asarray([-1, len(heads), width]))
         flat = gemm(first["sources"][0], fractions)
-        each = writer.activate(writer.add("Reshape", flat, shape), first["activation"])
+        each = writer.activate(writer.add("Reshape", flat, by_head), first["activation"])
         gates = writer.add("Sigmoid", gemm(second["sources"][0], logits))
         gates = writer.add("Unsqueeze", gates, writer.constant(np.asarray([2])))
-        shape = writer.constant(np.asarray([-1, len(heads) * width]))
-        result = writer.add("Reshape", writer.add("Mul", each, gates), shape)
+        side_by_side = writer.constant(np.asarray([-1, len(heads) * width]))
+        result = writer.add("Reshape", writer.add("Mul", each, gates), side_by_side)
     else:
         parts = [writer.add("Mul", values[a], writer.add("Sigmoid", values[b])) for a, b in heads]
         result = writer.add("Concat", *parts, axis=1)
@@ -194,9 +198,7 @@ def labels(document: dict[str, Any]) -> list[str]:
     return found
 
 
-def network_inputs(
-    document: dict[str, Any], latents: Array, conditions: Array
-) -> dict[str, Array]:
+def network_inputs(document: dict[str, Any], latents: Array, conditions: Array) -> dict[str, Array]:
     """What to feed for (n, n_latent) latents and (n, n_conditions) conditions, physical units."""
     variables = document["calogan"]["conditions"]["variables"]
     columns = [
