@@ -18,11 +18,14 @@ from calogan.conditions import Condition, network_input
 from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
-from calogan.networks import build_generator, latent_sizes, voxel_columns
-from calogan.preprocessing import Preprocessing
+from calogan.losses import moment_mismatch
+from calogan.networks import build_generator, latent_sizes, layer_energy_trunk, voxel_columns
+from calogan.preprocessing import Preprocessing, condition_basis
 
 SAMPLE_SHOWERS = 20_000
 """Training showers kept to calibrate the energy scale on."""
+MOMENT_SHOWERS = 2048
+"""Showers whose layer energies are compared in one update; a batch's spread would be too noisy."""
 
 
 class BaseTrainer(ABC):
@@ -62,6 +65,10 @@ class BaseTrainer(ABC):
             (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
             dtype=self._dtype,
         )
+        self._layer_energy_trunk = layer_energy_trunk(self.generator)
+        self._layer_energy_heads = [
+            self.generator.get_layer(f"layer_energy_{k}") for k in range(geometry.n_layers)
+        ]
         self.latent_sizes = list(latent_sizes(card.generator, geometry).values())
         self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
         self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -69,6 +76,12 @@ class BaseTrainer(ABC):
         self._energies = tf.constant(showers.energies)
         self._incident = tf.constant(incident[:, None])
         self._inputs = tf.constant(inputs)
+        layers = [showers.energies[:, part].sum(axis=1) for part in geometry.slices]
+        self._energy_features = tf.constant(
+            self.preprocessing.energy_features(
+                np.stack(layers, axis=1), incident[:, None], inputs, np
+            )
+        )
         self._columns = tf.constant(voxel_columns(geometry))
         self._mirrors = tf.constant(mirror_permutations(card, showers))
         self._run = tf.function(self._updates, jit_compile=training.jit)
@@ -157,6 +170,20 @@ class BaseTrainer(ABC):
         parts = tf.split(latent, self.latent_sizes, axis=1)
         outputs = self.generator([*parts, inputs], training=True)
         return tf.gather(outputs, self._columns, axis=1) * incident
+
+    def _moment_mismatch(self, seed: Any) -> Any:
+        """Of response and layer energies, scalar; of many showers, since no cells are made."""
+        seeds = tf.random.split(seed, 2)
+        n = MOMENT_SHOWERS
+        index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
+        latent = tf.random.stateless_normal((n, self.latent_sizes[0]), seeds[1])
+        inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
+        hidden = self._layer_energy_trunk([latent, inputs], training=True)
+        logits = [head(hidden) for head in self._layer_energy_heads]
+        layers = ops.sigmoid(ops.cast(ops.concatenate(logits, axis=1), "float32")) * incident
+        made = self.preprocessing.energy_features(layers, incident, inputs, ops)
+        real = tf.gather(self._energy_features, index)
+        return moment_mismatch(real, made, condition_basis(inputs, ops))
 
     def _views(self, energies: Any, incident: Any, inputs: Any) -> list[Any]:
         return [

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.dataset import Showers
-from calogan.networks import voxel_fractions
+from calogan.networks import layer_energy_trunk, voxel_fractions
+from calogan.observables import layer_fractions, response
 from calogan.preprocessing import condition_basis
 
 ITERATIONS = 2
 """The correction is linearised; the second pass takes what the first left."""
+DRAWS = 10
+"""Latents drawn for each shower: the mean of what is generated must not add to the error."""
 RIDGE = 1e-4
 """Relative to the mean square of the inputs; keeps the correction from depending on latents."""
 
@@ -29,6 +32,9 @@ def calibrate(
     a few per mille after a training, is added to the logits of the layer energies, as the linear
     combination of the heads' inputs that comes nearest to it. The graph stays as it is.
 
+    How much of a layer's energy is in cells over the threshold hardly varies from shower to shower,
+    so one set of showers tells it; the layer energies, which vary, are then drawn many times.
+
     Parameters
     ----------
     model : made by `build_generator`; changed in place
@@ -40,25 +46,30 @@ def calibrate(
     geometry = showers.geometry
     incident = 1000 * showers.incident_energy
     basis = condition_basis(conditions.astype(np.float64), np)
-    wanted = _fit(basis, showers.apply_threshold(threshold).energies.sum(axis=1) / incident)
-    heads = [model.get_layer(f"layer_energy_{k}") for k in range(geometry.n_layers)]
-    trunk = keras.Model(model.inputs, heads[0].input)
+    wanted = _fit(basis, response(showers.apply_threshold(threshold)))
     sizes = [tensor.shape[-1] for tensor in model.inputs[:-1]]
+    heads = [model.get_layer(f"layer_energy_{k}") for k in range(geometry.n_layers)]
+    trunk = layer_energy_trunk(model)
     rng = np.random.default_rng(seed)
     for _ in range(ITERATIONS):
         latent = rng.standard_normal((len(showers), sum(sizes)), np.float32)
         energies = voxel_fractions(model, geometry, latent, conditions) * incident[:, None]
-        made = Showers(energies, showers.conditions, geometry).apply_threshold(threshold)
-        found = _fit(basis, made.energies.sum(axis=1) / incident)
+        made = Showers(energies, showers.conditions, geometry)
+        over = _fit(basis, layer_fractions(made.apply_threshold(threshold)))
+        kept = over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9)
+        visible = np.zeros(len(showers))
+        for _ in range(DRAWS):
+            latent = rng.standard_normal((len(showers), sizes[0]), np.float32)
+            hidden = np.asarray(trunk([latent, conditions]), np.float64)
+            shares = [_share(head, hidden) for head in heads]
+            visible += (kept * np.stack(shares, axis=1)).sum(axis=1) / DRAWS
+        found = _fit(basis, visible)
         correction = np.log(np.maximum(wanted, 1e-9) / np.maximum(found, 1e-9))
-        parts = np.split(latent, np.cumsum(sizes)[:-1], axis=1)
-        hidden = np.asarray(trunk([*parts, conditions]), np.float64)
         inputs = np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
         normal = inputs.T @ inputs
         normal += RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
-        for head in heads:
+        for head, share in zip(heads, shares, strict=True):
             kernel, bias = head.get_weights()
-            share = 1 / (1 + np.exp(-(hidden @ kernel + bias)[:, 0]))
             # d log sigmoid(l) = (1 - sigmoid(l)) dl
             change = np.linalg.solve(normal, inputs.T @ (correction / (1 - share)))
             head.set_weights(
@@ -69,7 +80,12 @@ def calibrate(
             )
 
 
-def _fit(basis: NDArray[np.float64], response: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The response's mean as a polynomial of the conditions, at each shower's own, (n,)."""
-    coefficients = np.linalg.lstsq(basis, response.astype(np.float64), rcond=None)[0]
-    return np.asarray(basis @ coefficients)
+def _share(head: keras.layers.Dense, hidden: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A layer's energy as a fraction of the incident one, (n,)."""
+    kernel, bias = head.get_weights()
+    return np.asarray(1 / (1 + np.exp(-(hidden @ kernel + bias)[:, 0])))
+
+
+def _fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of values as a polynomial of the conditions, at each shower's own; values' shape."""
+    return np.asarray(basis @ np.linalg.lstsq(basis, values, rcond=None)[0])

@@ -350,7 +350,7 @@ class Training(_Section):
     instance_noise: float = Field(0.0, ge=0)
     """Standard deviation of the noise on all that the critic sees of a shower, in units of the
     spread of each number, at the first update; it falls linearly to zero (arXiv:1610.04490)."""
-    moments: float = Field(3.0, ge=0)
+    moments: float = Field(10.0, ge=0)
     """Weight of the loss that matches mean and spread of the response and of the layer energies at
     all conditions."""
     ema: float = Field(0.995, ge=0, lt=1)

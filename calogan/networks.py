@@ -109,6 +109,18 @@ def build_generator(
     return keras.Model([*latents, conditions], merged, name="generator")
 
 
+def layer_energy_trunk(model: keras.Model) -> keras.Model:
+    """The part of a generator that the heads of the layer energies, `layer_energy_<k>`, stand on.
+
+    Returns
+    -------
+    Model from the shared latent (n, latent_size) and the conditions (n, n_conditions) to what all
+    those heads take, (n, width). It shares its weights with the generator.
+    """
+    ends = [model.inputs[0], model.inputs[-1]]
+    return keras.Model(ends, model.get_layer("layer_energy_0").input, name="layer_energy_trunk")
+
+
 def latent_sizes(card: GeneratorCard, geometry: Geometry) -> dict[str, int]:
     """The generator's latent inputs and their sizes, in order; all are standard normal."""
     sizes = {"latent": card.latent_size}

@@ -14,11 +14,11 @@ from calogan.errors import CaloganError
 from calogan.features import layer_matrix, moment_matrix, shape_features
 from calogan.geometry import Geometry
 
+LEAST_SPREAD = 1e-4
+"""Of a feature; features are fractions, logarithms, numbers of cells, lengths in 100 mm."""
 FIT_SHOWERS = 50_000
 """Showers enough to measure means and spreads."""
 N_COUNT_LEVELS = 14
-LEAST_SPREAD = 1e-4
-"""Of a feature; features are fractions, logarithms, numbers of cells, lengths in 100 mm."""
 COUNT_SHARPNESS = 5.0
 """Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
 
@@ -110,20 +110,37 @@ class Preprocessing:
         conditions : (n, n_conditions), as the network sees them
         xp : `numpy` or `keras.ops`
         """
+        return self._standardised(self._raw_features(energies, incident, xp), conditions, xp)
+
+    def energy_features(
+        self, layer_energies: Any, incident: Any, conditions: Any, xp: ModuleType
+    ) -> Any:
+        """The first `n_energy_features` of `features`, from layer energies (n, n_layers) in MeV."""
+        raw = self._raw_energy_features(layer_energies, incident, xp)
+        return self._standardised(raw, conditions, xp)
+
+    def _standardised(self, raw: Any, conditions: Any, xp: ModuleType) -> Any:
+        """Raw features, all or the first of them, in units of their spread about their mean."""
         basis = condition_basis(conditions, xp)
-        raw = self._raw_features(energies, incident, xp)
+        first = slice(0, raw.shape[1])
         # What hardly varies is left small: divided by its spread it would be rounding noise.
-        log_scale = xp.minimum(-xp.matmul(basis, self.log_spread), -float(np.log(LEAST_SPREAD)))
-        return (raw - xp.matmul(basis, self.mean)) * xp.exp(log_scale)
+        log_scale = xp.minimum(
+            -xp.matmul(basis, self.log_spread[:, first]), -float(np.log(LEAST_SPREAD))
+        )
+        return (raw - xp.matmul(basis, self.mean[:, first])) * xp.exp(log_scale)
+
+    def _raw_energy_features(self, layer_energies: Any, incident: Any, xp: ModuleType) -> Any:
+        total = xp.sum(layer_energies, axis=1, keepdims=True)
+        logs = xp.log(layer_energies + self.energy_floor) - xp.log(incident)
+        return xp.concatenate([total / incident, logs], axis=1)
 
     def _raw_features(self, energies: Any, incident: Any, xp: ModuleType) -> Any:
         n_layers = self.geometry.n_layers
         shapes = shape_features(energies, moment_matrix(self.geometry), n_layers, xp)
-        layer_energy = shapes.pop("layer_energy")
+        layer_energies = shapes.pop("layer_energy")
         log_energy = xp.log(xp.maximum(energies, 1e-6))
         columns = [
-            xp.sum(layer_energy, axis=1, keepdims=True) / incident,
-            xp.log(layer_energy + self.energy_floor) - xp.log(incident),
+            self._raw_energy_features(layer_energies, incident, xp),
             *shapes.values(),
         ]
         to_layers = layer_matrix(self.geometry)

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from calogan.base_trainer import BaseTrainer
 from calogan.config import Card
@@ -15,14 +14,12 @@ from calogan.losses import (
     LOSSES,
     between,
     instance_noise,
-    moment_mismatch,
     noisy_labels,
     one_centred_penalty,
     spectral_normalization,
     zero_centred_penalty,
 )
 from calogan.networks import build_critic
-from calogan.preprocessing import condition_basis
 
 PENALTIES = ("r1", "r2", "gradient_penalty")
 """Keys of the card, and names in the log."""
@@ -126,8 +123,10 @@ class Trainer(BaseTrainer):
         real = self._blurred(self._views(energies, incident, inputs), seeds[0])
         generated = self._views(self._generate(latent, inputs, incident), incident, inputs)
         fake = [tf.stop_gradient(v) for v in self._blurred(generated, seeds[1])]
-        where = tf.random.stateless_uniform((training.batch_size, 1), seeds[2])
-        middle = between(real, fake, where)
+        middle: list[Any] = []
+        if training.gradient_penalty > 0:
+            where = tf.random.stateless_uniform((training.batch_size, 1), seeds[2])
+            middle = between(real, fake, where)
         penalties = []
         with tf.GradientTape() as tape:
             weights = self._critic_weights(follow=True)
@@ -156,18 +155,16 @@ class Trainer(BaseTrainer):
 
     def _generator_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
         energies, incident, inputs, latent = batch
-        seeds = tf.random.split(seed, 2)
+        seeds = tf.random.split(seed, 3)
         real = self._views(energies, incident, inputs)
         weights = self._critic_weights(follow=False)
         real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
         variables = self.generator.trainable_variables
-        first = self.preprocessing.n_energy_features
-        basis = condition_basis(inputs, ops)
         with tf.GradientTape() as tape:
             fake = self._views(self._generate(latent, inputs, incident), incident, inputs)
             fake_scores = self._judge(weights, self._blurred(fake, seeds[1]), inputs)
             _, adversarial = self._loss(real_scores, fake_scores)
-            moments = moment_mismatch(real[1][:, :first], fake[1][:, :first], basis)
+            moments = self._moment_mismatch(seeds[2])
             loss = adversarial + self.card.training.moments * moments
         self._generator_optimizer.apply(tape.gradient(loss, variables), variables)
         self._average_weights()

@@ -13,8 +13,6 @@ from lwtnn_converter.layers import Scale
 from calogan.base_trainer import BaseTrainer
 from calogan.config import Card, VaeCard
 from calogan.dataset import Showers
-from calogan.losses import moment_mismatch
-from calogan.preprocessing import condition_basis
 
 MAX_LOG_VARIANCE = 4.0
 """Of a latent's posterior, either sign: keeps the exponential in bounds before it has settled."""
@@ -75,9 +73,8 @@ class VaeTrainer(BaseTrainer):
     def _one_update(self, seed: Any) -> Any:
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2)]
         energies, incident, inputs, normal = self._batch(seeds[0])
-        prior = tf.random.stateless_normal(tf.shape(normal), seeds[1])
         voxels, features = self._views(energies, incident, inputs)
-        training, first = self.card.training, self.preprocessing.n_energy_features
+        training = self.card.training
         with tf.GradientTape() as tape:
             mean, log_variance = self.encoder([voxels, features, inputs], training=True)
             latent = mean + ops.exp(0.5 * log_variance) * normal
@@ -90,10 +87,7 @@ class VaeTrainer(BaseTrainer):
             loss = voxel_loss + feature_loss + self._beta() * kl
             moments = tf.constant(0.0)
             if training.moments > 0:
-                made = self._generate(prior, inputs, incident)
-                made = self._views(made, incident, inputs)[1][:, :first]
-                basis = condition_basis(inputs, ops)
-                moments = moment_mismatch(features[:, :first], made, basis)
+                moments = self._moment_mismatch(seeds[1])
             total = loss / voxels.shape[1] + training.moments * moments
         self._optimizer.apply(tape.gradient(total, self._variables), self._variables)
         self._average_weights()

@@ -43,6 +43,16 @@ def test_keras_and_numpy_agree(showers: Showers, fitted: Preprocessing) -> None:
         np.testing.assert_allclose(theirs, mine, rtol=1e-3, atol=5e-2)
 
 
+def test_energy_features_are_the_first_features(showers: Showers, fitted: Preprocessing) -> None:
+    inputs = network_input(make_card().condition_list, showers.conditions)
+    incident = 1000 * showers.incident_energy[:, None]
+    layers = np.stack([showers.energies[:, s].sum(axis=1) for s in showers.geometry.slices], axis=1)
+    found = fitted.energy_features(layers, incident, inputs, np)
+    assert found.shape == (len(showers), fitted.n_energy_features)
+    features = fitted.features(showers.energies, incident, inputs, np)
+    np.testing.assert_allclose(found, features[:, : found.shape[1]], rtol=1e-4, atol=1e-4)
+
+
 def test_an_empty_shower_gives_finite_features(showers: Showers, fitted: Preprocessing) -> None:
     nothing = np.zeros((1, showers.geometry.n_voxels), np.float32)
     features = fitted.features(nothing, np.ones((1, 1), np.float32), np.zeros((1, 2), "f4"), np)
