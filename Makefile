@@ -44,9 +44,11 @@ demo: setup ## read, train, evaluate, export, generate with C++; ends with the r
 
 test: test-python test-cpp ## every test
 
+# One process a core: much of a test's time TensorFlow compiles, on one core.
+WORKERS := -n logical --maxprocesses 4 --dist loadfile
 test-python: setup cpp
-	$(BIN)/python -m pytest export/tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest $(WORKERS) export/tests
+	$(BIN)/python -m pytest $(WORKERS) tests
 
 test-cpp: cpp
 	ctest --test-dir $(CPP) --output-on-failure
