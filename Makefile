@@ -7,7 +7,7 @@ LIBRARY := libcalogan_runner.$(if $(filter Darwin,$(shell uname)),dylib,so)
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help setup demo test test-python test-cpp lint clean
+.PHONY: help setup demo benchmark-cpp test test-python test-cpp lint clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -41,6 +41,19 @@ demo: setup ## read, train, evaluate, export, generate with C++; ends with the r
 	    --seed 1 -o $(BUILD)/demo/showers.h5
 	@echo
 	@echo "report: $(CURDIR)/$(BUILD)/demo/report/report.html"
+
+benchmark-cpp: $(BUILD)/benchmark/.ready ## C++ runner beside ONNX Runtime, and lwtnn if CMAKE_PREFIX_PATH has it
+	cmake -S cpp_examples -B $(BUILD)/cpp-benchmark -DCMAKE_BUILD_TYPE=Release \
+	    -DCALOGAN_BUILD_BENCHMARK=ON -DCALOGAN_BUILD_TESTS=OFF -DCALOGAN_BUILD_PROGRAM=OFF
+	cmake --build $(BUILD)/cpp-benchmark --parallel 2 --target calogan_benchmark
+	$(BUILD)/benchmark/venv/bin/python cpp_examples/benchmark/benchmark.py \
+	    $(BUILD)/cpp-benchmark/benchmark/calogan_benchmark
+
+$(BUILD)/benchmark/.ready: cpp_examples/benchmark/requirements.txt .ci/system-packages
+	.ci/system-packages
+	python3 -m venv $(BUILD)/benchmark/venv
+	$(BUILD)/benchmark/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 test: test-python test-cpp ## every test
 
