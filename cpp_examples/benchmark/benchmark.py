@@ -252,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("program", type=Path, help="calogan_benchmark")
     parser.add_argument("--folder", type=Path, default=ROOT / "build/benchmark", help="for models")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="for each engine in a round")
     parser.add_argument("--models", nargs="*", default=[*SYNTHETIC, "reference"])
     parser.add_argument("--batches", nargs="*", type=int, default=BATCHES)

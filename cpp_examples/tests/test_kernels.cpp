@@ -246,3 +246,48 @@ TEST(softmax) {
     }
   }
 }
+
+TEST(affine_and_gate) {
+  for (const Kernels* kernels : available_kernels()) {
+    for (const std::size_t rows : {1, 4, 7, 16, 33}) {
+      constexpr std::size_t n = 3;
+      const std::size_t ldx = rows + 1;
+      const std::size_t ldy = rows + 2;
+      const auto x = random_floats(ldx * n, 1);
+      const auto scale = random_floats(rows, 2);
+      const auto shift = random_floats(rows, 3);
+      const auto before = random_floats(ldy * n, 4);
+      const auto check = [&](const float* scales, const float* shifts, bool more) {
+        std::vector<float> y = before;
+        kernels->affine(x.data(), ldx, scales, shifts, more, y.data(), ldy, rows, n);
+        for (std::size_t c = 0; c < n; ++c) {
+          for (std::size_t i = 0; i < rows; ++i) {
+            double wanted = static_cast<double>(x[c * ldx + i]);
+            if (scales != nullptr) wanted *= static_cast<double>(scales[i]);
+            if (shifts != nullptr) wanted += static_cast<double>(shifts[i]);
+            if (more) wanted += static_cast<double>(before[c * ldy + i]);
+            CHECK_CLOSE(static_cast<double>(y[c * ldy + i]), wanted, 3e-7);
+          }
+          CHECK_EQ(y[c * ldy + rows], before[c * ldy + rows]);
+        }
+      };
+      check(nullptr, nullptr, false);
+      check(nullptr, nullptr, true);
+      check(nullptr, shift.data(), false);
+      check(scale.data(), shift.data(), false);
+      check(scale.data(), shift.data(), true);
+
+      std::vector<float> y = x;  // in place: the element that is looked at changes too
+      const std::size_t row = rows / 2;
+      kernels->gate(y.data(), ldx, row, 2.0f, 0.5f, y.data(), ldx, rows, n);
+      for (std::size_t c = 0; c < n; ++c) {
+        const double factor = 1 / (1 + std::exp(2 * static_cast<double>(x[c * ldx + row]) + 0.5));
+        for (std::size_t i = 0; i < rows; ++i) {
+          CHECK_CLOSE(static_cast<double>(y[c * ldx + i]),
+                      static_cast<double>(x[c * ldx + i]) * factor, 5e-7);
+        }
+        CHECK_EQ(y[c * ldx + rows], x[c * ldx + rows]);
+      }
+    }
+  }
+}
