@@ -29,7 +29,11 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 import make_models  # noqa: E402
 
-SYNTHETIC = {"430 k": "52-128-256-512-504", "7.3 M": "66-256-512-1024-6480"}
+SYNTHETIC = {
+    "430 k": "52-128-256-512-504",
+    "430 k, no gates": "52-128-256-512-504",
+    "7.3 M": "66-256-512-1024-6480",
+}
 REFERENCE = ROOT / "data/models/lar_photons/generator.json"
 BATCHES = (1, 100, 10_000)
 FORMATS = ("float32", "bfloat16", "int8")
@@ -216,8 +220,10 @@ class Report:
             "onnx": lambda: seconds_per_call(onnx_call, self.seconds) / batch,
             "bfloat16": runner("bfloat16"),
             "int8": runner("int8"),
-            "reading": lambda: n_bytes / batch / self.engines.ask("bandwidth", n_bytes, 0.1),
-            "computing": lambda: n_flops / self.engines.ask("flops", 0.1),
+            "reading": lambda: (
+                n_bytes / batch / self.engines.ask("bandwidth", n_bytes, self.seconds)
+            ),
+            "computing": lambda: n_flops / self.engines.ask("flops", self.seconds),
         }
         if with_lwtnn:
             tries |= {
@@ -226,8 +232,10 @@ class Report:
             }
         turns = [{key: trial() for key, trial in tries.items()} for _ in range(self.rounds)]
         times = {key: np.asarray([turn[key] for turn in turns]) for key in tries}
-        times["bound"] = np.maximum(times["reading"], times["computing"])
         median = {key: float(np.median(value)) for key, value in times.items()}
+        # What the machine can do is what it did at its best.
+        reading, computing = float(times["reading"].min()), float(times["computing"].min())
+        bound = max(reading, computing)
 
         def ratio(key: str, to: str = "network") -> str:
             return f"{np.median(times[key] / times[to]):.2f}"
@@ -238,9 +246,9 @@ class Report:
         self.speed.add_row(*row)
         self.roof.add_row(
             *(name, f"{batch:,}"),
-            *(duration(median["reading"]), f"{n_bytes / batch / median['reading'] / 1e9:.0f} GB/s"),
-            *(duration(median["computing"]), f"{n_flops / median['computing'] / 1e9:.0f} Gflop/s"),
-            *(duration(median["bound"]), duration(median["network"]), ratio("network", "bound")),
+            *(duration(reading), f"{n_bytes / batch / reading / 1e9:.0f} GB/s"),
+            *(duration(computing), f"{n_flops / computing / 1e9:.0f} Gflop/s"),
+            *(duration(bound), duration(median["network"]), f"{median['network'] / bound:.2f}"),
         )
         row = [name, f"{batch:,}", duration(median["network"])]
         for key in FORMATS[1:]:
@@ -268,9 +276,10 @@ def main() -> None:
     for name in arguments.models:
         path = REFERENCE
         if name in SYNTHETIC:
-            path = arguments.folder / f"{SYNTHETIC[name]}.json"
+            gated = "no gates" not in name
+            path = arguments.folder / f"{SYNTHETIC[name]}{'' if gated else '-no-gates'}.json"
             if not path.exists():
-                make_models.write_benchmark(path, SYNTHETIC[name])
+                make_models.write_benchmark(path, SYNTHETIC[name], gated=gated)
         console.print(f"measuring {name}", style="dim")
         report.measure(name, path, list(arguments.batches))
     for each in (report.speed, report.roof, report.formats, report.loads):

@@ -12,16 +12,23 @@
 // the network's), or any other word for the runner: it holds a generator for each such word.
 #include <calogan/runner.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #ifdef CALOGAN_LWTNN
 #include <fstream>
@@ -65,7 +72,15 @@ constexpr std::size_t chains = 12;  // enough independent sums to hide the laten
 
 double bandwidth(std::size_t bytes, double seconds) {
   const std::size_t n = bytes / (chains * sizeof(Vector)) * chains;
-  const std::vector<Vector> memory(n, Vector{});
+  constexpr std::size_t page = std::size_t{2} << 20;
+  const std::size_t size = (n * sizeof(Vector) + page - 1) / page * page;
+  const std::unique_ptr<void, decltype(&std::free)> block(std::aligned_alloc(page, size), &std::free);
+  if (!block) throw std::bad_alloc();
+#ifdef __linux__
+  madvise(block.get(), size, MADV_HUGEPAGE);  // memory at its best
+#endif
+  auto* const memory = static_cast<Vector*>(block.get());
+  std::fill(memory, memory + n, Vector{});
   Vector sums[chains] = {};
   const double call = time_calls(seconds, [&] {
     for (std::size_t i = 0; i < n; i += chains) {

@@ -118,8 +118,9 @@ def to_onnx(document: dict[str, Any]) -> onnx.ModelProto:
     output = nodes[document["outputs"][document["calogan"]["output"]]["node_index"]]
     heads: list[tuple[int, int]] = []  # of each gate: fractions, logit
     for gate in output["sources"]:
-        joined = nodes[nodes[gate]["sources"][0]]
-        heads.append(tuple(joined["sources"]))
+        if nodes[gate]["type"] == "gate":
+            joined = nodes[nodes[gate]["sources"][0]]
+            heads.append(tuple(joined["sources"]))
     skipped = {i for head in heads for i in head}
     alike = {
         (nodes[a]["type"], str(nodes[a]["activation"]), np.size(nodes[a].get("bias", 0)))
@@ -180,7 +181,7 @@ def to_onnx(document: dict[str, Any]) -> onnx.ModelProto:
         result = writer.add("Reshape", writer.add("Mul", each, gates), side_by_side)
     else:
         parts = [writer.add("Mul", values[a], writer.add("Sigmoid", values[b])) for a, b in heads]
-        result = writer.add("Concat", *parts, axis=1)
+        result = writer.add("Concat", *(parts or [values[i] for i in output["sources"]]), axis=1)
     n_voxels = sum(label.startswith("voxel_") for label in labels(document))
     out = helper.make_tensor_value_info(result, TensorProto.FLOAT, ["n", n_voxels])
     used = {name for node in writer.nodes for name in node.input} | {result}

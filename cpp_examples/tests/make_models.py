@@ -320,10 +320,12 @@ def generator(
     seed: int,
     name: str,
     cell_latents: bool = False,
+    gated: bool = True,
 ) -> dict[str, Any]:
     """A generator as calogan trains them: a softmax per layer, gated by the layer's energy.
 
     cell_latents: with a latent for each cell too, and the trunk's inputs beside its output.
+    gated: without, the softmaxes are the output.
     """
     graph = Graph(seed)
     conditions = [ENERGY, THETA]
@@ -352,8 +354,12 @@ def generator(
             fractions = graph.activation(graph.add(logits, single), "softmax")
         else:
             fractions = graph.dense(node, nx * ny, "softmax")
-        gates.append(graph.gate(graph.concatenate(fractions, graph.dense(node, 1))))
-        labels += [f"voxel_{first + i}" for i in range(nx * ny)] + [f"unused_layer_{k}"]
+        labels += [f"voxel_{first + i}" for i in range(nx * ny)]
+        if gated:
+            gates.append(graph.gate(graph.concatenate(fractions, graph.dense(node, 1))))
+            labels.append(f"unused_layer_{k}")
+        else:
+            gates.append(fractions)
         first += nx * ny
     output = graph.concatenate(*gates)
     z = [-240.0, -150.0, 197.0, 240.0]  # mm
@@ -417,7 +423,12 @@ def every_layer(width: int = 19) -> dict[str, Any]:
     shared = graph.dense(trunk, width, {"function": "swish", "alpha": 1.0})
     parts += [graph.again(shared, highway), shared]
     bias = graph.layer(
-        trunk, width, architecture="dense", activation="linear", weights=[], bias=graph.numbers(width)
+        trunk,
+        width,
+        architecture="dense",
+        activation="linear",
+        weights=[],
+        bias=graph.numbers(width),
     )
     nested = graph.concatenate(bias, latent)
     parts += [nested, nested, latent]
@@ -461,11 +472,11 @@ def write(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(shorten(document), separators=(",", ":"), allow_nan=False) + "\n")
 
 
-def write_benchmark(path: Path, sizes: str, cell_latents: bool = False) -> None:
+def write_benchmark(path: Path, sizes: str, cell_latents: bool = False, gated: bool = True) -> None:
     """sizes: "latent+2-hidden-...-cells"."""
     first, *hidden, cells = (int(s) for s in sizes.split("-"))
     shape = {504: [(3, 96), (12, 12), (12, 6)], 6480: [(144, 1)] * 45}[cells]
-    write(path, generator(hidden, first - 2, shape, 1, "benchmark", cell_latents=cell_latents))
+    write(path, generator(hidden, first - 2, shape, 1, "benchmark", cell_latents, gated))
 
 
 def main() -> None:
