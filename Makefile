@@ -7,7 +7,7 @@ LIBRARY := libcalogan_runner.$(if $(filter Darwin,$(shell uname)),dylib,so)
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help setup demo benchmark-cpp test test-python test-cpp lint clean
+.PHONY: help setup demo benchmark-cpp test test-python test-cpp sanitize lint lint-cpp clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -65,6 +65,25 @@ test-python: setup cpp
 
 test-cpp: cpp
 	ctest --test-dir $(CPP) --output-on-failure
+
+# Addresses and undefined behaviour in one build, threads in another.
+SANITIZE := cmake -S cpp_examples -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1 -DCALOGAN_BUILD_PROGRAM=OFF
+
+sanitize: setup ## the C++ tests, and the fuzzers' corpus, with the sanitizers
+	$(SANITIZE) -B $(BUILD)/sanitize -DCALOGAN_SANITIZE=ON
+	cmake --build $(BUILD)/sanitize --parallel 2 --target calogan_tests replay_json replay_cache
+	ctest --test-dir $(BUILD)/sanitize --output-on-failure -L inside
+	$(SANITIZE) -B $(BUILD)/sanitize-threads -DCALOGAN_TSAN=ON
+	cmake --build $(BUILD)/sanitize-threads --parallel 2 --target calogan_tests
+	ctest --test-dir $(BUILD)/sanitize-threads --output-on-failure -R 'cache|generator'
+
+CPP_SOURCES := $(addprefix cpp_examples/,src/*.cpp app/main.cpp app/options.cpp app/output.cpp fuzz/*.cpp)
+
+lint-cpp: cpp ## clang-tidy on the C++ sources, where it is installed
+	@if command -v clang-tidy >/dev/null; then \
+	  cmake -S cpp_examples -B $(CPP) -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null && \
+	  clang-tidy --quiet --extra-arg=-std=c++17 -p $(CPP) $(CPP_SOURCES); \
+	else echo 'clang-tidy is not installed: C++ not checked'; fi
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check calogan tests benchmarks export

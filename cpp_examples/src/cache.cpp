@@ -69,7 +69,17 @@ class Writer {
     for (Item& item : items) visit(*this, item);
   }
 
-  void matrices(std::shared_ptr<const std::vector<PackedMatrix>>& matrices) {
+  void embeddings(const std::shared_ptr<const std::vector<Embedding>>& embeddings) {
+    number(embeddings ? embeddings->size() : 0);
+    if (!embeddings) return;
+    for (const Embedding& embedding : *embeddings) {
+      numbers(embedding.weights);
+      number(embedding.index);
+      number(embedding.outputs);
+    }
+  }
+
+  void matrices(const std::shared_ptr<const std::vector<PackedMatrix>>& matrices) {
     number(matrices ? matrices->size() : 0);
     if (!matrices) return;
     for (const PackedMatrix& matrix : *matrices) {
@@ -143,6 +153,16 @@ class Reader {
     for (Item& item : items) visit(*this, item);
   }
 
+  void embeddings(std::shared_ptr<const std::vector<Embedding>>& embeddings) {
+    std::vector<Embedding> out(count(3 * sizeof(std::uint64_t)));
+    for (Embedding& embedding : out) {
+      numbers(embedding.weights);
+      number(embedding.index);
+      number(embedding.outputs);
+    }
+    if (!out.empty()) embeddings = std::make_shared<const std::vector<Embedding>>(std::move(out));
+  }
+
   void matrices(std::shared_ptr<const std::vector<PackedMatrix>>& matrices) {
     std::vector<PackedMatrix> out(count(5 * sizeof(std::uint64_t)));
     for (PackedMatrix& matrix : out) {
@@ -203,7 +223,6 @@ class Reader {
 };
 
 constexpr std::size_t view_bytes = 4 * sizeof(std::uint64_t);
-constexpr std::size_t embedding_bytes = 3 * sizeof(std::uint64_t);
 constexpr std::size_t step_bytes = 3 * view_bytes + 7 * sizeof(std::uint64_t);
 
 template <class Archive>
@@ -212,13 +231,6 @@ void visit(Archive& archive, Plan::View& view) {
   archive.number(view.stride);
   archive.number(view.first);
   archive.number(view.rows);
-}
-
-template <class Archive>
-void visit(Archive& archive, Embedding& embedding) {
-  archive.numbers(embedding.weights);
-  archive.number(embedding.index);
-  archive.number(embedding.outputs);
 }
 
 template <class Archive>
@@ -232,7 +244,7 @@ void visit(Archive& archive, Plan::Step& step) {
   archive.matrices(step.matrices);
   archive.numbers(step.scale);
   archive.numbers(step.shift);
-  archive.list(step.embeddings, embedding_bytes);
+  archive.embeddings(step.embeddings);
   archive.number(step.gate_row);
   archive.number(step.gate_weight);
   archive.number(step.gate_bias);

@@ -134,11 +134,19 @@ std::vector<Run> match_labels(const ModelFile& file, const std::string& source,
 
 constexpr double full_turn = 6.283185307179586;
 
-std::vector<Cell> make_cells(const ModelFile& file) {
+std::vector<Cell> make_cells(const ModelFile& file, const std::string& source) {
+  std::size_t n_cells = 0;
+  for (const detail::CalorimeterLayer& layer : file.geometry) n_cells += layer.n_cells();
+  // Few edges can make many cells: there is to be a label for each before memory is taken for them.
+  if (n_cells > file.labels.size()) {
+    fail(source, ": the output has ", file.labels.size(), " labels, the geometry has ", n_cells,
+         " cells");
+  }
   const auto middle = [](const std::vector<double>& edges, std::size_t i) {
     return 0.5 * (edges[i] + edges[i + 1]);
   };
   std::vector<Cell> cells;
+  cells.reserve(n_cells);
   for (std::size_t number = 0; number < file.geometry.size(); ++number) {
     const detail::CalorimeterLayer& layer = file.geometry[number];
     const std::size_t n_first = layer.first_edges.size() - 1;
@@ -277,7 +285,7 @@ Generator::Model::Model(ModelFile& file, detail::Plan plan, const std::string& s
                         std::string sha256)
     : name(file.name),
       conditions(file.conditions),
-      cells(make_cells(file)),
+      cells(make_cells(file, source)),
       geometry_json(file.geometry_json),
       weights_sha256(file.weights_sha256),
       inputs_sha256(file.inputs_sha256),

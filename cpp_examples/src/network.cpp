@@ -110,6 +110,7 @@ class PlanBuilder {
   }
 
   void check_sizes() {
+    std::size_t all_elements = 0;
     for (const std::size_t number : order_) {
       GraphNode& node = nodes_[number];
       switch (node.type) {
@@ -134,6 +135,10 @@ class PlanBuilder {
       if (node.width == 0) fail("nodes[", number, "] has no elements");
       if (node.width > max_width) {
         fail("nodes[", number, "] has ", node.width, " elements, more than ", max_width);
+      }
+      all_elements += node.width;
+      if (all_elements > 2 * max_width) {
+        fail("the nodes have more than ", 2 * max_width, " elements together");
       }
     }
     if (nodes_[model_.output_node].width != model_.labels.size()) {
@@ -460,7 +465,7 @@ class PlanBuilder {
         emit_highway(node, in);
         break;
       case Layer::Type::embedding:
-        add_step(Step::Type::embedding, in, node.view).embeddings = layer.embeddings;
+        add_step(Step::Type::embedding, in, node.view).embeddings = {node.layer, &layer.embeddings};
         break;
     }
   }
@@ -650,8 +655,9 @@ class PlanCheck {
   }
 
   void check_embeddings(const Plan::Step& step) const {
+    require(step.embeddings != nullptr, "no embeddings");
     std::size_t width = step.in.rows;
-    for (const Embedding& embedding : step.embeddings) {
+    for (const Embedding& embedding : *step.embeddings) {
       require(embedding.index < width && embedding.outputs > 0 && !embedding.weights.empty() &&
                   embedding.weights.size() % embedding.outputs == 0,
               "an embedding that does not fit");
@@ -769,7 +775,7 @@ void Network::run(const Step& step, float* workspace, std::size_t n) const {
       each_column([&](const float* x, float* y) {
         std::copy(x, x + step.in.rows, y);
         std::size_t width = step.in.rows;
-        for (const Embedding& embedding : step.embeddings) {
+        for (const Embedding& embedding : *step.embeddings) {
           const std::size_t categories = embedding.weights.size() / embedding.outputs;
           const float value = y[embedding.index];
           if (!(value >= 0 && value < static_cast<float>(categories)) ||

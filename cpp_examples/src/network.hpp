@@ -31,7 +31,7 @@ struct Plan {
     std::shared_ptr<const std::vector<PackedMatrix>> matrices;
     std::vector<float> scale;            // affine, add: in * scale + shift; may be empty
     std::vector<float> shift;
-    std::vector<Embedding> embeddings;
+    std::shared_ptr<const std::vector<Embedding>> embeddings;
     std::size_t gate_row = 0;            // gate: out = in * sigmoid(-(weight * in[row] + bias))
     float gate_weight = 0;
     float gate_bias = 0;

@@ -115,6 +115,21 @@ TEST(widths_are_limited) {
   expect(with("{\"type\":\"concatenate\",\"sources\":[12,16]}",
               "{\"type\":\"concatenate\",\"sources\":[12,16]}," + nodes),
          "elements, more than 16777216");
+  // Each of them is within its limit, and none needs a place of its own.
+  std::string wide = "{\"type\":\"concatenate\",\"sources\":[0,0]}";
+  for (int i = 18; i < 60; ++i) {
+    wide += i < 36 ? text(",{\"type\":\"concatenate\",\"sources\":[", i, ",", i, "]}")
+                   : text(",{\"type\":\"add\",\"sources\":[", i, ",", i, "]}");
+  }
+  expect(with("{\"type\":\"concatenate\",\"sources\":[12,16]}",
+              "{\"type\":\"concatenate\",\"sources\":[12,16]}," + wide),
+         "the nodes have more than 33554432 elements together");
+  // A few edges make many cells.
+  std::string edges = "0";
+  for (int i = 1; i <= 4000; ++i) edges += text(",", i);
+  expect(with("\"x_edges\":[-240.0,0.0,240.0],\"y_edges\":[-240.0,-80.0,80.0,240.0]",
+              "\"x_edges\":[" + edges + "],\"y_edges\":[" + edges + "]"),
+         "the output has 28 labels, the geometry has 16000020 cells");
   std::string many = "{\"type\":\"input\",\"sources\":[0],\"size\":6}";
   for (int i = 0; i < 100'000; ++i) many += ",{\"type\":\"concatenate\",\"sources\":[0]}";
   expect(with("{\"type\":\"input\",\"sources\":[0],\"size\":6}", many),

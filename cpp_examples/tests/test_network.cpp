@@ -147,9 +147,14 @@ TEST(plans_that_do_not_fit) {
     step.matrices = std::make_shared<std::vector<PackedMatrix>>(3, step.matrices->front());
   });
   expect_refused("layers.json", "an embedding that does not fit",
-                 [&](Plan& plan) { first(plan, Type::embedding).embeddings[0].index = 8; });
-  expect_refused("layers.json", "rows that do not fit",
-                 [&](Plan& plan) { first(plan, Type::embedding).embeddings.clear(); });
+                 [&](Plan& plan) {
+                   auto& embeddings = first(plan, Type::embedding).embeddings;
+                   auto changed = *embeddings;
+                   changed[0].index = 8;
+                   embeddings = std::make_shared<const std::vector<Embedding>>(changed);
+                 });
+  expect_refused("layers.json", "no embeddings",
+                 [&](Plan& plan) { first(plan, Type::embedding).embeddings.reset(); });
   expect_refused("layers.json", "a shower would take more than 8589934592 multiplications",
                  [&](Plan& plan) {
                    plan.floats_per_shower = max_width;
