@@ -296,7 +296,9 @@ class Checksum {
       hash = rotate(hash ^ word<std::uint32_t>(p) * prime_1, 23) * prime_2 + prime_3;
       p += 4;
     }
-    for (; p < end; ++p) hash = rotate(hash ^ static_cast<unsigned char>(*p) * prime_5, 11) * prime_1;
+    for (; p < end; ++p) {
+      hash = rotate(hash ^ static_cast<unsigned char>(*p) * prime_5, 11) * prime_1;
+    }
     hash = (hash ^ hash >> 33) * prime_2;
     hash = (hash ^ hash >> 29) * prime_3;
     return hash ^ hash >> 32;
@@ -370,7 +372,8 @@ Header check_header(std::string_view bytes, const std::string& source) {
          header.file_size > bytes.size() ? ": it is cut short" : "", again);
   }
   if (header.checksum != xxh64(bytes.substr(checked_from))) {
-    fail(source, ": the compiled model is damaged: its checksum is not the one in its header", again);
+    fail(source, ": the compiled model is damaged: its checksum is not the one in its header",
+         again);
   }
   const std::size_t after = bytes.size() - sizeof(Header);
   if (header.head_size > after || header.plan_size > after - header.head_size ||
@@ -395,8 +398,8 @@ void check_pair(const ModelFile& file, const Plan& plan, const std::string& sour
     }
   }
   if (plan.output.rows != file.labels.size()) {
-    fail(source, ": the plan of the compiled model has ", plan.output.rows, " outputs, its head has ",
-         file.labels.size(), " labels");
+    fail(source, ": the plan of the compiled model has ", plan.output.rows,
+         " outputs, its head has ", file.labels.size(), " labels");
   }
 }
 
@@ -453,11 +456,14 @@ void write_compiled(const std::string& path, const Origin& origin, const Plan& p
   const std::size_t before = sizeof(Header) + origin.head.size() + writer.bytes().size();
   const std::string padding(packed_alignment, '\0');
 
-  std::vector<std::string_view> parts = {origin.head, writer.bytes(),
-                                         std::string_view(padding).substr(0, aligned(before) - before)};
+  std::vector<std::string_view> parts = {origin.head, writer.bytes()};
+  const auto pad = [&](std::size_t after) {
+    parts.push_back(std::string_view(padding).substr(0, aligned(after) - after));
+  };
+  pad(before);
   for (const std::string_view block : writer.weights()) {
     parts.push_back(block);
-    parts.push_back(std::string_view(padding).substr(0, aligned(block.size()) - block.size()));
+    pad(block.size());
   }
 
   Header header{};

@@ -215,6 +215,7 @@ struct CALOGAN_HIDDEN Generator::Model {
 
   float* workspace() const {
     thread_local Workspace workspace;
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDelete): the memory that was freed is replaced
     return workspace.at_least(network.workspace_size());
   }
 

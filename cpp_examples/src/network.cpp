@@ -421,7 +421,7 @@ class PlanBuilder {
 
   // Nodes that share a layer share its packed weights.
   std::shared_ptr<const std::vector<PackedMatrix>> packed(const LayerPointer& layer,
-                                                          std::vector<const Matrix*> matrices,
+                                                          const std::vector<const Matrix*>& matrices,
                                                           std::size_t inputs) {
     auto& entry = packed_[layer];
     if (!entry) {
@@ -457,7 +457,7 @@ class PlanBuilder {
         std::vector<const Matrix*> matrices;
         for (const Matrix& matrix : layer.sublayers) matrices.push_back(&matrix);
         Step& step = add_step(Step::Type::maxout, in, node.view);
-        step.matrices = packed(node.layer, std::move(matrices), in.rows);
+        step.matrices = packed(node.layer, matrices, in.rows);
         step.scratch = new_buffer(node.view.rows);
         break;
       }
@@ -538,7 +538,7 @@ class PlanBuilder {
     step.activation = layer.activation;
     std::vector<const Matrix*> matrices = {&layer.carry};
     if (!no_transform) matrices.push_back(&layer.matrix);
-    step.matrices = packed(node.layer, std::move(matrices), n);
+    step.matrices = packed(node.layer, matrices, n);
     step.scratch = new_buffer(n);
   }
 
