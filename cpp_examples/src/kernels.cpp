@@ -55,10 +55,8 @@ typedef std::uint32_t Bits __attribute__((vector_size(width * 4)));
 
 struct Float32 {
   static constexpr std::size_t inputs = 1;
-  static constexpr bool scaled = false;  // each stretch begins with scales
-  static void read(const unsigned char* p, Vector (&w)[inputs]) {
-    w[0] = load(p);
-  }
+  static constexpr bool scaled = false;  // whether each stretch begins with scales
+  static void read(const unsigned char* p, Vector (&w)[inputs]) { w[0] = load(p); }
 };
 
 struct Bfloat16 {
@@ -89,8 +87,8 @@ struct Int8 {
 struct Part {
   const unsigned char* weights;
   const float* bias;
-  std::size_t lanes;   // of the whole group
-  std::size_t rows;    // not beyond the matrix
+  std::size_t lanes;  // of the whole group
+  std::size_t rows;   // up to the end of the matrix
   std::size_t inputs;
 };
 
@@ -124,7 +122,7 @@ __attribute__((noinline)) void tile(const Part& part, const Columns& columns) {
     asm volatile("" : : "r"(sum) : "memory");
     const unsigned char* const scales = weights;
     if (Format::scaled) weights += part.lanes * sizeof(float);
-    Vector sums[N][Panels][registers] = {};
+    Vector partial[N][Panels][registers] = {};
     const auto multiply = [&](std::size_t k, std::size_t n_inputs) {
       Vector w[Panels][registers][Format::inputs];
       for (std::size_t p = 0; p < Panels; ++p) {
@@ -137,7 +135,7 @@ __attribute__((noinline)) void tile(const Part& part, const Columns& columns) {
         for (std::size_t c = 0; c < N; ++c) {
           const float value = x[c * ldx + k + i];
           for (std::size_t p = 0; p < Panels; ++p) {
-            for (std::size_t r = 0; r < registers; ++r) sums[c][p][r] += w[p][r][i] * value;
+            for (std::size_t r = 0; r < registers; ++r) partial[c][p][r] += w[p][r][i] * value;
           }
         }
       }
@@ -149,9 +147,10 @@ __attribute__((noinline)) void tile(const Part& part, const Columns& columns) {
       for (std::size_t p = 0; p < Panels; ++p) {
         for (std::size_t r = 0; r < registers; ++r) {
           if constexpr (Format::scaled) {
-            sum[c][p][r] += load(scales + (p * panel_rows + r * width) * sizeof(float)) * sums[c][p][r];
+            const std::size_t lane = p * panel_rows + r * width;
+            sum[c][p][r] += load(scales + lane * sizeof(float)) * partial[c][p][r];
           } else {
-            sum[c][p][r] += sums[c][p][r];
+            sum[c][p][r] += partial[c][p][r];
           }
         }
       }
