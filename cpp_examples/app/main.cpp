@@ -159,6 +159,9 @@ class Progress {
  public:
   Progress(std::uint64_t n, bool quiet) : n_(n), shown_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
 
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
   void update(std::uint64_t done) {
     const double elapsed = seconds_since(start_);
     if (!shown_ || elapsed < next_) return;

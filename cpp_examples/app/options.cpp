@@ -216,6 +216,7 @@ std::map<std::string, Range> parse_conditions(const Options& options, const Gene
     const std::string option = "--" + name;
     if (condition == known.end()) {
       std::vector<std::string> names;
+      names.reserve(known.size() + own_options().size());
       for (const Condition& c : known) names.push_back("--" + c.name);
       for (const Option& o : own_options()) names.push_back(o.name);
       const std::string near = nearest(option, names);
