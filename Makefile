@@ -86,8 +86,8 @@ lint-cpp: cpp ## clang-tidy on the C++ sources, where it is installed
 	else echo 'clang-tidy is not installed: C++ not checked'; fi
 
 lint: setup ## ruff and mypy
-	$(BIN)/ruff check calogan tests benchmarks export
-	$(BIN)/ruff format --check calogan tests benchmarks export
+	$(BIN)/ruff check calogan tests benchmarks export cpp_examples
+	$(BIN)/ruff format --check calogan tests benchmarks export cpp_examples
 	$(BIN)/mypy
 	cd export && ../$(BIN)/mypy
 
