@@ -36,7 +36,8 @@ demo: setup ## read, train, evaluate, export, generate with C++; ends with the r
 	$(BIN)/calogan train data/cards/demo.toml --out $(BUILD)/demo/run
 	$(BIN)/calogan evaluate $(BUILD)/demo/run --reference $(BUILD)/test.h5 --output $(BUILD)/demo/report
 	$(BIN)/calogan export $(BUILD)/demo/run -o $(BUILD)/demo/generator.json
-	$(MAKE) --no-print-directory cpp
+	$(MAKE) --no-print-directory $(CPP)/CMakeCache.txt
+	cmake --build $(CPP) --parallel 2 --target calogan-generate
 	$(CPP)/calogan-generate $(BUILD)/demo/generator.json --energy 1:50 --theta 0:0.35 -n 10000 \
 	    --seed 1 -o $(BUILD)/demo/showers.h5
 	@echo
