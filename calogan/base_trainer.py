@@ -18,8 +18,9 @@ from calogan.conditions import Condition, network_input
 from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
+from calogan.features import layer_matrix
 from calogan.losses import moment_mismatch
-from calogan.networks import build_generator, latent_sizes, layer_energy_trunk, voxel_columns
+from calogan.networks import build_generator, latent_sizes, layer_energy_part, voxel_columns
 from calogan.preprocessing import Preprocessing, condition_basis
 
 SAMPLE_SHOWERS = 20_000
@@ -65,10 +66,7 @@ class BaseTrainer(ABC):
             (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
             dtype=self._dtype,
         )
-        self._layer_energy_trunk = layer_energy_trunk(self.generator)
-        self._layer_energy_heads = [
-            self.generator.get_layer(f"layer_energy_{k}") for k in range(geometry.n_layers)
-        ]
+        self._layer_energy_part = layer_energy_part(self.generator, geometry.n_layers)
         self.latent_sizes = list(latent_sizes(card.generator, geometry).values())
         self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
         self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -76,11 +74,9 @@ class BaseTrainer(ABC):
         self._energies = tf.constant(showers.energies)
         self._incident = tf.constant(incident[:, None])
         self._inputs = tf.constant(inputs)
-        layers = [showers.energies[:, part].sum(axis=1) for part in geometry.slices]
+        layers = showers.energies @ layer_matrix(geometry)
         self._energy_features = tf.constant(
-            self.preprocessing.energy_features(
-                np.stack(layers, axis=1), incident[:, None], inputs, np
-            )
+            self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
         self._columns = tf.constant(voxel_columns(geometry))
         self._mirrors = tf.constant(mirror_permutations(card, showers))
@@ -172,14 +168,20 @@ class BaseTrainer(ABC):
         return tf.gather(outputs, self._columns, axis=1) * incident
 
     def _moment_mismatch(self, seed: Any) -> Any:
-        """Of response and layer energies, scalar; of many showers, since no cells are made."""
+        """Of response and layer energies, scalar; of many showers, since no cells are made.
+
+        Zero, without any work, where the card gives it no weight.
+        """
+        if self.card.training.moments == 0:
+            return tf.constant(0.0)
         seeds = tf.random.split(seed, 2)
         n = MOMENT_SHOWERS
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
         latent = tf.random.stateless_normal((n, self.latent_sizes[0]), seeds[1])
         inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
-        hidden = self._layer_energy_trunk([latent, inputs], training=True)
-        logits = [head(hidden) for head in self._layer_energy_heads]
+        trunk, heads = self._layer_energy_part
+        hidden = trunk([latent, inputs], training=True)
+        logits = [head(hidden) for head in heads]
         layers = ops.sigmoid(ops.cast(ops.concatenate(logits, axis=1), "float32")) * incident
         made = self.preprocessing.energy_features(layers, incident, inputs, ops)
         real = tf.gather(self._energy_features, index)

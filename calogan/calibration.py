@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.dataset import Showers
-from calogan.networks import layer_energy_trunk, voxel_fractions
+from calogan.networks import layer_energy_part, voxel_fractions
 from calogan.observables import layer_fractions, response
 from calogan.preprocessing import condition_basis
 
@@ -48,8 +48,7 @@ def calibrate(
     basis = condition_basis(conditions.astype(np.float64), np)
     wanted = _fit(basis, response(showers.apply_threshold(threshold)))
     sizes = [tensor.shape[-1] for tensor in model.inputs[:-1]]
-    heads = [model.get_layer(f"layer_energy_{k}") for k in range(geometry.n_layers)]
-    trunk = layer_energy_trunk(model)
+    trunk, heads = layer_energy_part(model, geometry.n_layers)
     rng = np.random.default_rng(seed)
     for _ in range(ITERATIONS):
         latent = rng.standard_normal((len(showers), sum(sizes)), np.float32)

@@ -109,16 +109,20 @@ def build_generator(
     return keras.Model([*latents, conditions], merged, name="generator")
 
 
-def layer_energy_trunk(model: keras.Model) -> keras.Model:
-    """The part of a generator that the heads of the layer energies, `layer_energy_<k>`, stand on.
+def layer_energy_part(
+    model: keras.Model, n_layers: int
+) -> tuple[keras.Model, list[keras.layers.Dense]]:
+    """The part of a generator that makes the layer energies; it shares the generator's weights.
 
     Returns
     -------
-    Model from the shared latent (n, latent_size) and the conditions (n, n_conditions) to what all
-    those heads take, (n, width). It shares its weights with the generator.
+    trunk : Model from the shared latent (n, latent_size) and the conditions (n, n_conditions) to
+        what all heads take, (n, width)
+    heads : one for each calorimeter layer, to the logit of its share of the incident energy, (n, 1)
     """
+    heads = [model.get_layer(f"layer_energy_{k}") for k in range(n_layers)]
     ends = [model.inputs[0], model.inputs[-1]]
-    return keras.Model(ends, model.get_layer("layer_energy_0").input, name="layer_energy_trunk")
+    return keras.Model(ends, heads[0].input, name="layer_energy_trunk"), heads
 
 
 def latent_sizes(card: GeneratorCard, geometry: Geometry) -> dict[str, int]:

@@ -41,8 +41,8 @@ class VaeTrainer(BaseTrainer):
     them out. And the noise is not learned: what single cells do on their own can be called noise
     as well as latent at the same likelihood, and it must not be called noise.
 
-    To this the mismatch of moments is added that the GAN has too, of showers decoded from the
-    prior, with the same weight `training.moments`.
+    To this the mismatch of moments is added that the GAN has too, of layer energies decoded from
+    the prior, with the same weight `training.moments`.
     """
 
     logged = ("voxel_loss", "feature_loss", "kl_loss", "moments")
@@ -85,9 +85,7 @@ class VaeTrainer(BaseTrainer):
             feature_loss = _per_shower(self._feature_weights * feature_losses)
             kl = divergence(mean, log_variance)
             loss = voxel_loss + feature_loss + self._beta() * kl
-            moments = tf.constant(0.0)
-            if training.moments > 0:
-                moments = self._moment_mismatch(seeds[1])
+            moments = self._moment_mismatch(seeds[1])
             total = loss / voxels.shape[1] + training.moments * moments
         self._optimizer.apply(tape.gradient(total, self._variables), self._variables)
         self._average_weights()
