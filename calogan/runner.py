@@ -361,6 +361,7 @@ class Generator:
         allow_extrapolation : take conditions outside the trained range
         """
         values = self._values(conditions, allow_extrapolation)
+        seed, first_event = _event_numbers(seed, first_event, len(values))
         return self._generate(values, seed, first_event, out, threads, allow_extrapolation)
 
     def generate_from(
@@ -431,7 +432,6 @@ class Generator:
         threads: int,
         allow_extrapolation: bool,
     ) -> NDArray[np.float32]:
-        seed, first_event = _event_numbers(seed, first_event, len(values))
         energies = self._output(out, len(values))
 
         def make(part: slice) -> None:

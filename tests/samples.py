@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from calogan.config import Card
 from calogan.dataset import Showers
+
+BAD_CONDITIONS: list[tuple[dict[str, Any], str]] = [
+    ({"energy": 120, "theta": 0.1}, r"takes energy 1\.\.50 GeV, was asked for 120 GeV"),
+    ({"energy": 10}, r"conditions \['theta'\] are missing"),
+    ({"energy": 10, "theta": 0, "phi": 0}, r"knows no conditions \['phi'\]"),
+    ({"energy": np.nan, "theta": 0}, "condition 'energy' is nan"),
+    ({"energy": -1, "theta": 0}, "finite values above 0"),
+    ({"energy": [1, 2, 3], "theta": [0, 0.1]}, "expected one length"),
+    ({"energy": [[1, 2]], "theta": 0}, "expected one length"),
+    ({"energy": "ten", "theta": 0}, "condition 'energy' is 'ten', expected numbers"),
+    ({"energy": [], "theta": []}, "no shower was asked for"),
+    ({}, r"conditions \['energy', 'theta'\] are missing"),
+]
+"""What a generator of energy 1..50 GeV and theta is asked for, and what it says to that."""
 
 
 def make_card(**sections: dict[str, object]) -> Card:

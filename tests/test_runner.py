@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from samples import BAD_CONDITIONS
 
 import calogan
 from calogan import runner
@@ -174,21 +175,7 @@ def test_a_long_call_is_one_of_many_parts(
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(
-    ("conditions", "message"),
-    [
-        ({"energy": 120, "theta": 0.1}, r"takes energy 1\.\.50 GeV, was asked for 120 GeV"),
-        ({"energy": 10}, r"conditions \['theta'\] are missing"),
-        ({"energy": 10, "theta": 0, "phi": 0}, r"knows no conditions \['phi'\]"),
-        ({"energy": np.nan, "theta": 0}, "condition 'energy' is nan"),
-        ({"energy": -1, "theta": 0}, "finite values above 0"),
-        ({"energy": [1, 2, 3], "theta": [0, 0.1]}, "expected one length"),
-        ({"energy": [[1, 2]], "theta": 0}, "expected one length"),
-        ({"energy": "ten", "theta": 0}, "condition 'energy' is 'ten', expected numbers"),
-        ({"energy": [], "theta": []}, "no shower was asked for"),
-        ({}, r"conditions \['energy', 'theta'\] are missing"),
-    ],
-)
+@pytest.mark.parametrize(("conditions", "message"), BAD_CONDITIONS)
 def test_bad_conditions_are_refused(
     generator: runner.Generator, conditions: dict[str, Any], message: str
 ) -> None:
