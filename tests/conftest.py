@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from samples import make_showers
 
@@ -11,3 +13,10 @@ from calogan.dataset import Showers
 @pytest.fixture(scope="session")
 def showers() -> Showers:
     return make_showers(600)
+
+
+@pytest.fixture(autouse=True)
+def _same_start() -> None:
+    """Networks that a test builds start from the same weights in every run."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(1)
