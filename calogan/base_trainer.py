@@ -19,14 +19,14 @@ from calogan.config import Card
 from calogan.dataset import Showers
 from calogan.errors import CaloganError
 from calogan.features import layer_matrix
-from calogan.losses import moment_mismatch
+from calogan.marginals import Marginals, distribution
 from calogan.networks import build_generator, latent_sizes, layer_energy_part, voxel_columns
-from calogan.preprocessing import Preprocessing, condition_basis
+from calogan.preprocessing import Preprocessing
 
 SAMPLE_SHOWERS = 20_000
 """Training showers kept to calibrate the energy scale on."""
-MOMENT_SHOWERS = 2048
-"""Showers whose layer energies are compared in one update; a batch's spread would be too noisy."""
+ENERGY_SHOWERS = 2048
+"""Showers whose layer energies are compared in one update: without cells they cost little."""
 
 
 class BaseTrainer(ABC):
@@ -78,6 +78,8 @@ class BaseTrainer(ABC):
         self._energy_features = tf.constant(
             self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
+        real = distribution(self._energy_features[:1])
+        self._energy_marginals = Marginals(real.shape[1], len(self.conditions))
         self._columns = tf.constant(voxel_columns(geometry))
         self._mirrors = tf.constant(mirror_permutations(card, showers))
         self._run = tf.function(self._updates, jit_compile=training.jit)
@@ -125,9 +127,13 @@ class BaseTrainer(ABC):
         """One update of all networks, from a seed of its own; returns the logged quantities."""
 
     def _checkpoint(self, **more: Any) -> tf.train.Checkpoint:
-        """Generator, weight average, number of updates, and `more`."""
+        """What all trainings keep, and `more`."""
         return tf.train.Checkpoint(
-            generator=self.generator, average=self._average, update=self._update, **more
+            generator=self.generator,
+            average=self._average,
+            update=self._update,
+            energy_marginals=self._energy_marginals,
+            **more,
         )
 
     def _adam(self, variables: list[Any], updates: int) -> keras.optimizers.Adam:
@@ -167,15 +173,15 @@ class BaseTrainer(ABC):
         outputs = self.generator([*parts, inputs], training=True)
         return tf.gather(outputs, self._columns, axis=1) * incident
 
-    def _moment_mismatch(self, seed: Any) -> Any:
+    def _energy_mismatch(self, seed: Any) -> Any:
         """Of response and layer energies, scalar; of many showers, since no cells are made.
 
         Zero, without any work, where the card gives it no weight.
         """
-        if self.card.training.moments == 0:
+        if self.card.training.energy_marginals == 0:
             return tf.constant(0.0)
         seeds = tf.random.split(seed, 2)
-        n = MOMENT_SHOWERS
+        n = ENERGY_SHOWERS
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
         latent = tf.random.stateless_normal((n, self.latent_sizes[0]), seeds[1])
         inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
@@ -185,11 +191,11 @@ class BaseTrainer(ABC):
         layers = ops.sigmoid(ops.cast(ops.concatenate(logits, axis=1), "float32")) * incident
         made = self.preprocessing.energy_features(layers, incident, inputs, ops)
         real = tf.gather(self._energy_features, index)
-        return moment_mismatch(real, made, condition_basis(inputs, ops))
+        return self._energy_marginals.mismatch(distribution(made), distribution(real), inputs)
 
     def _views(self, energies: Any, incident: Any, inputs: Any) -> list[Any]:
         return [
-            self.preprocessing.voxels(energies, ops),
+            self.preprocessing.voxels(energies, inputs, ops),
             self.preprocessing.features(energies, incident, inputs, ops),
         ]
 

@@ -350,9 +350,11 @@ class Training(_Section):
     instance_noise: float = Field(0.0, ge=0)
     """Standard deviation of the noise on all that the critic sees of a shower, in units of the
     spread of each number, at the first update; it falls linearly to zero (arXiv:1610.04490)."""
-    moments: float = Field(10.0, ge=0)
-    """Weight of the loss that matches mean and spread of the response and of the layer energies at
-    all conditions."""
+    energy_marginals: float = Field(10.0, ge=0)
+    """Weight of the loss that matches the distributions of the response and of the layer energies
+    at all conditions (`calogan.marginals`)."""
+    cell_marginals: float = Field(0.3, ge=0)
+    """Method "gan": the same for the energy of every cell."""
     ema: float = Field(0.995, ge=0, lt=1)
     """Moving average of the generator's weights, per update; this is what generates."""
     updates_per_call: int = Field(40, ge=1)

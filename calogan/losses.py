@@ -187,29 +187,6 @@ def spectral_normalization(kernel: Any, direction: Any) -> tuple[Any, Any]:
     return kernel / ops.maximum(largest, 1e-12), right
 
 
-def moment_mismatch(real: Any, fake: Any, basis: Any) -> Any:
-    """How far means and mean squares of features differ, as functions of the conditions; scalar.
-
-    An adversary hardly sees that a distribution is a tenth too wide; its second moment does. The
-    differences of both moments are projected on functions of the conditions, and each projection
-    is squared as the product of two independent halves of the batch, so that the expected value is
-    that of infinite batches. Moment matching as in Li, Swersky, Zemel, arXiv:1502.02761.
-
-    Parameters
-    ----------
-    real, fake : (n, k), standardised features of real and generated showers at equal conditions
-    basis : (n, m), functions of the conditions
-    """
-    real, fake = ops.clip(real, -5.0, 5.0), ops.clip(fake, -5.0, 5.0)
-    gap = ops.concatenate([fake - real, fake * fake - real * real], axis=1)
-    half = gap.shape[0] // 2
-    first, second = (
-        ops.matmul(ops.transpose(basis[rows]), gap[rows]) / half
-        for rows in (slice(0, half), slice(half, 2 * half))
-    )
-    return ops.sum(first * second)
-
-
 def _cross_entropy(scores: Any, labels: Any) -> Any:
     """Of logits: softplus(s) is -log(1 - sigmoid(s)), and softplus(s) - s is -log sigmoid(s)."""
     return _mean(ops.softplus(scores) - labels * scores)

@@ -440,6 +440,7 @@ def training_curves(
             "of validation showers",
             {
                 "validation_auc": "AUC, boosted trees on features",
+                "validation_cells_auc": "AUC, boosted trees on cells",
                 "validation_recall": "recall of cells",
                 "validation_feature_recall": "recall of features / real",
             },

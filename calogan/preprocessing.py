@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from types import ModuleType
 from typing import Any
 
@@ -16,8 +17,13 @@ from calogan.geometry import Geometry
 
 LEAST_SPREAD = 1e-4
 """Of a feature; features are fractions, logarithms, numbers of cells, lengths in 100 mm."""
+LEAST_VOXEL_SPREAD = 0.3
+"""Of a scaled voxel at given conditions, over nearly the largest of any voxel anywhere: cells that
+are hardly ever lit stay small."""
 FIT_SHOWERS = 50_000
 """Showers enough to measure means and spreads."""
+SPREAD_SHOWERS = 1000
+"""Showers at whose conditions the largest spread of any voxel is looked for."""
 N_COUNT_LEVELS = 14
 COUNT_SHARPNESS = 5.0
 """Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
@@ -27,16 +33,19 @@ COUNT_SHARPNESS = 5.0
 class Preprocessing:
     """Maps voxel energies and network conditions to the critic's two inputs.
 
-    `fit` measures, on the training showers, the mean and spread of every feature as polynomials
-    of the conditions. The critic then sees, say, the response in units of the resolution at that
-    energy: an error of one standard deviation looks the same at 1 and at 50 GeV.
+    `fit` measures, on the training showers, the mean and spread of every voxel and every feature
+    as polynomials of the conditions. The critic then sees, say, the response in units of the
+    resolution at that energy: an error of one standard deviation looks the same at 1 and at 50 GeV.
     """
 
     geometry: Geometry
     energy_floor: float
     """MeV; voxels enter as log(1 + E / floor)."""
-    voxel_scale: NDArray[np.float32]
-    """(n_voxels,): divides the scaled voxels."""
+    voxel_mean: NDArray[np.float32]
+    """(n_basis, n_voxels): the means of these logarithms in the basis of the conditions."""
+    voxel_variance: NDArray[np.float32]
+    """(n_basis, n_voxels): their variances."""
+    least_voxel_variance: float
     count_levels: NDArray[np.float32]
     """MeV, (N_COUNT_LEVELS,): energies at which cells are counted, softly, per layer."""
     mean: NDArray[np.float32]
@@ -65,26 +74,23 @@ class Preprocessing:
         lowest = threshold or float(np.quantile(positive, 0.05))
         floor = lowest / 3
         levels = np.geomspace(lowest, np.quantile(positive, 0.99), N_COUNT_LEVELS)
-        scaled = np.log1p(energies / floor)
-        spread = scaled.std(axis=0)
+        basis = condition_basis(conditions, np).astype(np.float64)
+        voxel_mean, voxel_variance = _variance_by_condition(np.log1p(energies / floor), basis)
+        variances = basis[:SPREAD_SHOWERS] @ voxel_variance
         blank = Preprocessing(
             showers.geometry,
             floor,
-            np.maximum(spread, 0.3 * spread.max()).astype(np.float32),
+            voxel_mean,
+            voxel_variance,
+            max(LEAST_VOXEL_SPREAD**2 * float(np.quantile(variances, 0.99)), 1e-6),
             levels.astype(np.float32),
             np.zeros(0, np.float32),
             np.zeros(0, np.float32),
         )
         raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
-        basis = condition_basis(conditions, np).astype(np.float64)
         mean, log_spread = spread_by_condition(raw, basis)
-        return Preprocessing(
-            blank.geometry,
-            blank.energy_floor,
-            blank.voxel_scale,
-            blank.count_levels,
-            mean.astype(np.float32),
-            log_spread.astype(np.float32),
+        return replace(
+            blank, mean=mean.astype(np.float32), log_spread=log_spread.astype(np.float32)
         )
 
     @property
@@ -96,9 +102,12 @@ class Preprocessing:
     def n_features(self) -> int:
         return int(self.mean.shape[1])
 
-    def voxels(self, energies: Any, xp: ModuleType) -> Any:
-        """Scaled voxels, (n, n_voxels), from energies in MeV."""
-        return xp.log1p(energies / self.energy_floor) / self.voxel_scale
+    def voxels(self, energies: Any, conditions: Any, xp: ModuleType) -> Any:
+        """Standardised voxels, (n, n_voxels); arguments as those of `features`."""
+        basis = condition_basis(conditions, xp)
+        scaled = xp.log1p(energies / self.energy_floor) - xp.matmul(basis, self.voxel_mean)
+        variance = xp.matmul(basis, self.voxel_variance)
+        return scaled / xp.sqrt(xp.maximum(variance, self.least_voxel_variance))
 
     def features(self, energies: Any, incident: Any, conditions: Any, xp: ModuleType) -> Any:
         """Standardised features, (n, n_features).
@@ -154,12 +163,29 @@ def _log_energy(showers: Showers) -> NDArray[np.float32]:
     return np.log(1000 * showers.incident_energy[:, None])
 
 
-def condition_basis(conditions: Any, xp: ModuleType) -> Any:
-    """Polynomials of the conditions: 1, cᵢ, cᵢcⱼ, cᵢ³; (n, n_basis)."""
-    columns = [conditions[:, i : i + 1] for i in range(conditions.shape[1])]
-    products = [a * b for i, a in enumerate(columns) for b in columns[i:]]
-    cubes = [c * c * c for c in columns]
-    return xp.concatenate([xp.ones_like(columns[0]), *columns, *products, *cubes], axis=1)
+def condition_basis(conditions: Any, xp: ModuleType, degree: int = 3) -> Any:
+    """Polynomials of the conditions up to a total degree, the constant first; (n, n_basis).
+
+    Products of Legendre polynomials, orthonormal for conditions that are uniform in [-1, 1].
+    """
+    n = conditions.shape[1]
+    powers = [_legendre(conditions[:, i : i + 1], degree, xp) for i in range(n)]
+    columns = []
+    # Each column takes `degree` factors from the conditions and the number 1.
+    for factors in reversed([*combinations_with_replacement(range(n + 1), degree)]):
+        column = xp.ones_like(powers[0][0])
+        for i in set(factors) - {n}:
+            column = column * powers[i][factors.count(i)]
+        columns.append(column)
+    return xp.concatenate(columns, axis=1)
+
+
+def _legendre(x: Any, degree: int, xp: ModuleType) -> list[Any]:
+    """Of degree 0 to `degree`, with variance 1 on [-1, 1]; in the shape of x."""
+    found = [xp.ones_like(x), x]
+    for k in range(1, degree):
+        found.append(((2 * k + 1) * x * found[k] - k * found[k - 1]) / (k + 1))
+    return [float(np.sqrt(2 * k + 1)) * p for k, p in enumerate(found[: degree + 1])]
 
 
 def spread_by_condition(
@@ -183,3 +209,19 @@ def spread_by_condition(
     unit = (residual / np.exp(basis @ log_spread)).std(axis=0)
     log_spread[0] += np.log(np.maximum(unit, 1e-6))
     return mean, log_spread
+
+
+def _variance_by_condition(
+    values: NDArray[np.float32], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and variance of values, which are overwritten, as polynomials of the conditions.
+
+    For what is often exactly 0, as a voxel, whose residuals have no logarithms to speak of.
+
+    Parameters and returns are those of `spread_by_condition`.
+    """
+    inverse = np.linalg.pinv(basis).astype(np.float32)
+    mean = inverse @ values
+    values -= basis.astype(np.float32) @ mean
+    np.square(values, out=values)
+    return mean, inverse @ values

@@ -1,10 +1,11 @@
 """Scores of a generator during its training, the choice of the best, the alarm for mode collapse.
 
 The same validation showers are scored again and again, with the same latents, so that two scores of
-one run differ by the generator alone. The score of a generator is the root mean square of five
+one run differ by the generator alone. The score of a generator is the root mean square of six
 parts, each the distance from a perfect generator in units of what still passes:
 
 - classifier: AUC of boosted trees on high-level features, above 0.5, over 0.15
+- cells: the same on the logarithms of all cells
 - response: generated over real in every bin of the conditions, from 1, over 0.002
 - resolution: the same, over 0.03
 - recall: of the cells' logarithms, below that of full simulation against itself, over 0.2
@@ -44,6 +45,7 @@ from calogan.preprocessing import condition_basis, spread_by_condition
 
 TOLERANCES = {
     "classifier": 0.15,
+    "cells": 0.15,
     "response": 0.002,
     "resolution": 0.03,
     "recall": 0.2,
@@ -73,6 +75,8 @@ class Scores:
 
     classifier: Value
     """AUC of boosted trees on standardised high-level features, cross-validated."""
+    cells: Value
+    """AUC of boosted trees on log10 voxels, cross-validated."""
     response: tuple[Value, ...]
     """Generated over real in every bin of every condition that holds enough showers."""
     resolution: tuple[Value, ...]
@@ -105,6 +109,7 @@ class Scores:
         missing_error = float(np.hypot(self.real_recall.uncertainty, self.recall.uncertainty))
         deviations = {
             "classifier": [Value(self.classifier.value - 0.5, self.classifier.uncertainty)],
+            "cells": [Value(self.cells.value - 0.5, self.cells.uncertainty)],
             "response": [Value(v.value - 1, v.uncertainty) for v in self.response],
             "resolution": [Value(v.value - 1, v.uncertainty) for v in self.resolution],
             "recall": [Value(missing, missing_error)],
@@ -130,6 +135,7 @@ class Scores:
             **{f"validation_score_{name}": value for name, value in self.parts.items()},
             "validation_auc": self.classifier.value,
             "validation_auc_uncertainty": self.classifier.uncertainty,
+            "validation_cells_auc": self.cells.value,
             "validation_response_ratio": self.response_ratio,
             "validation_resolution_ratio": self.resolution_ratio,
             "validation_occupancy_ratio": self.occupancy_ratio,
@@ -242,7 +248,17 @@ class Yardstick:
         """
         first, second = (s.apply_threshold(self.threshold) for s in (first, second))
         x, y, z = self._real_features, self._standardised(first), self._standardised(second)
-        auc = classify("trees", "boosted trees", x, y, _train_few_trees, 5, self.seed).auc
+        cells = log_voxel_features(first)
+        on_features = classify("trees", "boosted trees", x, y, _train_few_trees, 5, self.seed)
+        on_cells = classify(
+            "trees_voxels",
+            "boosted trees",
+            self._real_voxels,
+            cells,
+            _train_few_trees,
+            2,
+            self.seed,
+        )
         responses = response(self.showers), response(first)
         bins = [
             condition_bins(name, values, *responses)
@@ -251,17 +267,18 @@ class Yardstick:
         enough = [(b, i) for b in bins for i in np.flatnonzero(b.counts >= MIN_PER_BIN)]
         resolutions = tuple(b.resolution_ratio[i] for b, i in enough)
         known = [v.value for v in resolutions if v.value > 0]
-        cells = neighbourhoods(self._real_voxels, log_voxel_features(first), self._k)
+        near = neighbourhoods(self._real_voxels, cells, self._k)
         features = neighbourhoods(x, y, self._k)
         diversity, ratios = spread_ratio(x, y - z, np.random.default_rng(self.seed))
         narrowest = int(np.argmin(ratios))
         occupancies = [float((s.energies > 0).mean()) for s in (first, self.showers)]
         return Scores(
-            classifier=auc,
+            classifier=on_features.auc,
+            cells=on_cells.auc,
             response=tuple(b.response_ratio[i] for b, i in enough),
             resolution=resolutions,
-            precision=cells.precision,
-            recall=cells.recall,
+            precision=near.precision,
+            recall=near.recall,
             real_recall=self._real_recalls[0],
             feature_recall=features.recall.value / max(self._real_recalls[1].value, 1e-9),
             diversity=diversity,

@@ -19,10 +19,12 @@ from calogan.losses import (
     spectral_normalization,
     zero_centred_penalty,
 )
+from calogan.marginals import Marginals, cell_distribution
 from calogan.networks import build_critic
 
 PENALTIES = ("r1", "r2", "gradient_penalty")
 """Keys of the card, and names in the log."""
+GENERATOR_LOGGED = ("generator_loss", "energy_mismatch", "cell_mismatch")
 
 
 def trainer_class(card: Card) -> type[BaseTrainer]:
@@ -48,8 +50,11 @@ class Trainer(BaseTrainer):
             dtype=self._dtype,
         )
         self._loss = LOSSES[training.loss]
+        cells = self._energies[:1]
+        functions = self._distribution(cells, cells)
+        self._cell_marginals = Marginals(functions.shape[1], len(self.conditions))
         penalties = [name for name in PENALTIES if getattr(training, name) > 0]
-        self.logged = ("critic_loss", *penalties, "score_gap", "generator_loss", "moments")
+        self.logged = ("critic_loss", *penalties, "score_gap", *GENERATOR_LOGGED)
         self._directions = self._start_directions() if training.spectral_normalization else {}
         self._generator_optimizer = self._adam(self.generator.trainable_variables, training.updates)
         self._critic_optimizer = self._adam(
@@ -57,6 +62,7 @@ class Trainer(BaseTrainer):
         )
         self.checkpoint = self._checkpoint(
             critic=self.critic,
+            cell_marginals=self._cell_marginals,
             generator_optimizer=self._generator_optimizer,
             critic_optimizer=self._critic_optimizer,
             **({"directions": list(self._directions.values())} if self._directions else {}),
@@ -64,7 +70,7 @@ class Trainer(BaseTrainer):
 
     def _one_update(self, seed: Any) -> Any:
         steps = self.card.training.critic_steps
-        logged = tf.zeros(len(self.logged) - 2)
+        logged = tf.zeros(len(self.logged) - len(GENERATOR_LOGGED))
         # Even numbers and the last odd one draw batches, the others what the losses draw.
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2 * steps + 3)]
         for k in range(steps):
@@ -160,12 +166,24 @@ class Trainer(BaseTrainer):
         weights = self._critic_weights(follow=False)
         real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
         variables = self.generator.trainable_variables
+        training = self.card.training
         with tf.GradientTape() as tape:
-            fake = self._views(self._generate(latent, inputs, incident), incident, inputs)
+            made = self._generate(latent, inputs, incident)
+            fake = self._views(made, incident, inputs)
             fake_scores = self._judge(weights, self._blurred(fake, seeds[1]), inputs)
             _, adversarial = self._loss(real_scores, fake_scores)
-            moments = self._moment_mismatch(seeds[2])
-            loss = adversarial + self.card.training.moments * moments
+            of_energies = self._energy_mismatch(seeds[2])
+            loss = adversarial + training.energy_marginals * of_energies
+            of_cells = tf.constant(0.0)
+            if training.cell_marginals > 0:
+                of_cells = self._cell_marginals.mismatch(
+                    self._distribution(fake[0], made), self._distribution(real[0], energies), inputs
+                )
+                loss += training.cell_marginals * of_cells
         self._generator_optimizer.apply(tape.gradient(loss, variables), variables)
         self._average_weights()
-        return tf.stack([adversarial, moments])
+        return tf.stack([adversarial, of_energies, of_cells])
+
+    def _distribution(self, voxels: Any, energies: Any) -> Any:
+        """Functions that tell the distribution of each cell, (n, n_functions)."""
+        return cell_distribution(voxels, energies, float(self.preprocessing.count_levels[0]))

@@ -41,11 +41,11 @@ class VaeTrainer(BaseTrainer):
     them out. And the noise is not learned: what single cells do on their own can be called noise
     as well as latent at the same likelihood, and it must not be called noise.
 
-    To this the mismatch of moments is added that the GAN has too, of layer energies decoded from
-    the prior, with the same weight `training.moments`.
+    To this the mismatch of layer energies is added that the GAN has too, decoded from the prior,
+    with the same weight `training.energy_marginals`.
     """
 
-    logged = ("voxel_loss", "feature_loss", "kl_loss", "moments")
+    logged = ("voxel_loss", "feature_loss", "kl_loss", "energy_mismatch")
 
     def __init__(self, card: Card, showers: Showers) -> None:
         super().__init__(card, showers)
@@ -85,11 +85,11 @@ class VaeTrainer(BaseTrainer):
             feature_loss = _per_shower(self._feature_weights * feature_losses)
             kl = divergence(mean, log_variance)
             loss = voxel_loss + feature_loss + self._beta() * kl
-            moments = self._moment_mismatch(seeds[1])
-            total = loss / voxels.shape[1] + training.moments * moments
+            mismatch = self._energy_mismatch(seeds[1])
+            total = loss / voxels.shape[1] + training.energy_marginals * mismatch
         self._optimizer.apply(tape.gradient(total, self._variables), self._variables)
         self._average_weights()
-        return tf.stack([voxel_loss, feature_loss, kl, moments])
+        return tf.stack([voxel_loss, feature_loss, kl, mismatch])
 
     def _beta(self) -> Any:
         """The divergence's weight at this update."""

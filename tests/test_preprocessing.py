@@ -34,7 +34,7 @@ def test_keras_and_numpy_agree(showers: Showers, fitted: Preprocessing) -> None:
     inputs = network_input(make_card().condition_list, showers.conditions)
     incident = 1000 * showers.incident_energy[:, None]
     for name, arguments in (
-        ("voxels", (showers.energies,)),
+        ("voxels", (showers.energies, inputs)),
         ("features", (showers.energies, incident, inputs)),
     ):
         mine = getattr(fitted, name)(*arguments, np)

@@ -48,6 +48,7 @@ def scores(first: np.ndarray, second: np.ndarray) -> Scores:
 def test_a_perfect_generator_passes() -> None:
     found = good()
     assert abs(found.classifier.value - 0.5) < 4 * found.classifier.uncertainty
+    assert abs(found.cells.value - 0.5) < 4 * found.cells.uncertainty
     assert abs(found.diversity.value - 1) < 4 * found.diversity.uncertainty
     assert found.recall.value > 0.8 * found.real_recall.value
     assert len(found.response) == len(found.resolution) == 10  # five bins of either condition
@@ -64,6 +65,19 @@ def test_a_wrong_response_and_resolution_are_seen() -> None:
     assert found.resolution_ratio > 1.5
     assert found.parts["resolution"] > 3 * good().parts["resolution"]
     assert found.total > good().total
+
+
+def test_a_wrong_cell_is_seen() -> None:
+    """Within its layer one cell takes what its neighbour has, which changes no layer's energy."""
+    samples = []
+    for seed in (3, 4):
+        energies = made(seed).energies.copy()
+        energies[:, 5] += 0.4 * energies[:, 4]
+        energies[:, 4] *= 0.6
+        samples.append(energies)
+    found = scores(*samples)
+    assert found.cells.value > 0.5 + 5 * found.cells.uncertainty
+    assert found.parts["cells"] > 2 * good().parts["cells"]
 
 
 def test_one_shower_for_each_condition_is_collapse() -> None:
@@ -126,6 +140,7 @@ def test_the_best_is_the_lowest_score_without_the_alarm() -> None:
 def test_the_score_is_made_of_parts_in_units_of_tolerance_and_uncertainty() -> None:
     exact = Scores(
         classifier=Value(0.65, 0.0),
+        cells=Value(0.8, 0.0),
         response=(Value(1.002, 0.0), Value(0.998, 0.0)),
         resolution=(Value(1.0, 0.0), Value(1.03, 0.04), UNKNOWN),
         precision=Value(0.5, 0.0),
@@ -138,10 +153,10 @@ def test_the_score_is_made_of_parts_in_units_of_tolerance_and_uncertainty() -> N
         resolution_ratio=1.0,
         occupancy_ratio=float("nan"),
     )
-    expected = {"classifier": 1, "response": 1, "recall": 1, "diversity": 2}
+    expected = {"classifier": 1, "cells": 2, "response": 1, "recall": 1, "diversity": 2}
     expected["resolution"] = np.sqrt((0.03**2 / (0.03**2 + 0.04**2)) / 2)
     assert exact.parts == pytest.approx(expected)
-    assert exact.total == pytest.approx(np.sqrt((7 + expected["resolution"] ** 2) / 5))
+    assert exact.total == pytest.approx(np.sqrt((11 + expected["resolution"] ** 2) / 6))
     assert "validation_occupancy_ratio" not in exact.to_dict()
     better = replace(exact, recall=Value(0.9, 0.0))
     assert better.parts["recall"] == 0

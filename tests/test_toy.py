@@ -67,7 +67,8 @@ def toy_card(**training: object) -> Card:
             "learning_rate": 15e-3,
             "r1": 0.1,
             "r2": 0.1,
-            "moments": 0,  # the adversary alone has to teach
+            "energy_marginals": 0,  # the adversary alone has to teach
+            "cell_marginals": 0,
             "ema": 0.98,
             **training,
         },

@@ -106,17 +106,17 @@ def test_it_learns_the_showers() -> None:
     n = trainer.preprocessing.n_energy_features
     spread = trainer.preprocessing.features(made, incident, inputs, np)[:, :n].std(axis=0)
     np.testing.assert_allclose(spread, 1, atol=0.5)
-    voxels = [trainer.preprocessing.voxels(x, np).std(axis=0) for x in (real, made)]
+    voxels = [trainer.preprocessing.voxels(x, inputs, np).std(axis=0) for x in (real, made)]
     assert np.median(voxels[1] / voxels[0]) == pytest.approx(1, abs=0.2)
 
 
 def test_settings_run() -> None:
-    card = vae_card(mixed_precision=True, moments=0)
+    card = vae_card(mixed_precision=True, energy_marginals=0)
     generator = card.generator.model_copy(update={"cell_latents": False})
     trainer = VaeTrainer(card.model_copy(update={"generator": generator}), make_showers(200))
     losses = trainer.advance(2)
     assert np.isfinite(list(losses.values())).all()
-    assert losses["moments"] == 0
+    assert losses["energy_mismatch"] == 0
 
 
 def _weights(run: Run) -> dict[str, np.ndarray]:

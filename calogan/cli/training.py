@@ -141,7 +141,8 @@ def _scores_in_words(line: Mapping[str, Any]) -> str:
     """Those of a line of metrics.jsonl; what too few showers could not tell is left out."""
     names = {
         "score": ("validation_score", ".2f"),
-        "AUC": ("validation_auc", ".3f"),
+        "AUC of features": ("validation_auc", ".3f"),
+        "of cells": ("validation_cells_auc", ".3f"),
         "response x": ("validation_response_ratio", ".4f"),
         "resolution x": ("validation_resolution_ratio", ".3f"),
         "recall": ("validation_recall", ".2f"),
