@@ -41,7 +41,7 @@ from calogan.io import store
 from calogan.metrics import Floats, Value
 from calogan.preprocessing import condition_basis
 
-REFINER_FORMAT = 1
+REFINER_FORMAT = 2
 COPIES = 3
 """Generated showers for each of the reference: they cost next to nothing."""
 CLIP = 0.99

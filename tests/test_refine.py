@@ -158,7 +158,7 @@ def test_files_that_are_no_refiners(refiner: Refiner, tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match="is no refiner; make one with `calogan refine"):
         load_refiner(path)
     for change, match in (
-        (lambda f: f.attrs.update(calogan_refiner=9), "of version 9, this program reads 1"),
+        (lambda f: f.attrs.update(calogan_refiner=9), "of version 9, this program reads 2"),
         (lambda f: f.__delitem__("knots"), "damaged refiner: KeyError"),
         (lambda f: f.attrs.update(about="{"), "damaged refiner"),
     ):
