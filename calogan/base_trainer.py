@@ -78,8 +78,8 @@ class BaseTrainer(ABC):
         self._energy_features = tf.constant(
             self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
-        real = distribution(self._energy_features[:1])
-        self._energy_marginals = Marginals(real.shape[1], len(self.conditions))
+        functions = distribution(self._energy_features[:1])
+        self._energy_marginals = Marginals(functions.shape[1], len(self.conditions))
         self._columns = tf.constant(voxel_columns(geometry))
         self._mirrors = tf.constant(mirror_permutations(card, showers))
         self._run = tf.function(self._updates, jit_compile=training.jit)
