@@ -34,13 +34,14 @@ CELL_SHARPNESS = 5.0
 """Of the logarithm of a cell's energy."""
 
 
-class Marginals(tf.Module):
+class Marginals(tf.Module):  # type: ignore[misc]
     """Follows the gap between generated and real averages of functions, at all conditions."""
 
     def __init__(self, n_functions: int, n_conditions: int) -> None:
         super().__init__()
         n_basis = condition_basis(np.zeros((1, n_conditions)), np, DEGREE).shape[1]
         self.gap = tf.Variable(tf.zeros((n_basis, n_functions)), trainable=False)
+        # Of the running average's weights, so far; they sum to 1 after many batches only.
         self.seen = tf.Variable(0.0, trainable=False)
 
     def mismatch(self, generated: Any, real: Any, inputs: Any) -> Any:
