@@ -8,7 +8,7 @@ from samples import make_card
 
 from calogan.conditions import network_input
 from calogan.dataset import Showers
-from calogan.preprocessing import Preprocessing
+from calogan.preprocessing import Preprocessing, condition_basis
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,29 @@ def test_features_are_standardised_at_every_energy(showers: Showers, fitted: Pre
         response = features[half, 0]
         assert abs(response.mean()) < 0.2
         assert 0.75 < response.std() < 1.25
+
+
+def test_voxels_are_standardised_at_every_energy(showers: Showers, fitted: Preprocessing) -> None:
+    inputs = network_input(make_card().condition_list, showers.conditions)
+    voxels = fitted.voxels(showers.energies, inputs, np)
+    assert voxels.shape == showers.energies.shape
+    for half in (inputs[:, 0] < 0, inputs[:, 0] >= 0):
+        assert np.abs(voxels[half].mean(axis=0)).max() < 0.3
+        assert voxels[half].std(axis=0).max() < 1.5
+        assert 0.3 < np.median(voxels[half].std(axis=0)) < 1.25
+
+
+@pytest.mark.parametrize(("n_conditions", "degree", "n_basis"), [(1, 4, 5), (2, 3, 10), (3, 2, 10)])
+def test_the_basis_is_orthonormal(n_conditions: int, degree: int, n_basis: int) -> None:
+    nodes, weights = np.polynomial.legendre.leggauss(6)
+    grid = np.stack(np.meshgrid(*[nodes] * n_conditions), axis=-1).reshape(-1, n_conditions)
+    measure = np.ones(1)
+    for _ in range(n_conditions):
+        measure = np.outer(measure, weights / 2).ravel()
+    basis = condition_basis(grid, np, degree)
+    assert basis.shape[1] == n_basis
+    np.testing.assert_array_equal(basis[:, 0], 1)
+    np.testing.assert_allclose(basis.T * measure @ basis, np.eye(n_basis), atol=1e-12)
 
 
 def test_keras_and_numpy_agree(showers: Showers, fitted: Preprocessing) -> None:
