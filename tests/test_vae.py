@@ -106,8 +106,12 @@ def test_it_learns_the_showers() -> None:
     n = trainer.preprocessing.n_energy_features
     spread = trainer.preprocessing.features(made, incident, inputs, np)[:, :n].std(axis=0)
     np.testing.assert_allclose(spread, 1, atol=0.5)
-    voxels = [trainer.preprocessing.voxels(x, inputs, np).std(axis=0) for x in (real, made)]
+    logarithms = [
+        np.log1p(x / trainer.preprocessing.energy_floor).std(axis=0) for x in (real, made)
+    ]
+    assert np.median(logarithms[1] / logarithms[0]) == pytest.approx(1, abs=0.2)
     # At given conditions; what the likelihood calls noise is not drawn in generation.
+    voxels = [trainer.preprocessing.voxels(x, inputs, np).std(axis=0) for x in (real, made)]
     assert 0.5 < np.median(voxels[1] / voxels[0]) < 1.1
 
 
