@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from calogan.config import Card, load_card
-from calogan.io import store
-from calogan.training import Trainer
+from calogan.card.keys import Card
+from calogan.card.loading import load_card
+from calogan.reading import store
+from calogan.training.gan import Trainer
 
 LAYOUT = (
     "CONV|16|3|3|2|2|1|1|LEAKYRELU,CONV|32|3|3|2|2|1|1|LEAKYRELU,RESHAPE|FLAT,DENSE|320|LEAKYRELU"

@@ -11,7 +11,7 @@ $calogan voxelize 'data/lar_photons/train/*.root' -o build/train.h5
 $calogan voxelize 'data/lar_photons/test/*.root' -o build/test.h5
 SECONDS=0
 if [ -d $out/run ]; then resume=--resume; else resume=; fi
-$calogan train calogan/cards/lar_photons.toml --out $out/run $resume
+$calogan train calogan/card/lar_photons.toml --out $out/run $resume
 echo "trained in $((SECONDS / 60)) minutes"
 $calogan evaluate $out/run --reference build/test.h5 --output $out/report --figures png \
     --classifier "${1:-quick}"

@@ -15,7 +15,7 @@ for part in train test; do
   [ -f build/$part.h5 ] || $calogan voxelize "data/lar_photons/$part/*.root" -o build/$part.h5
 done
 mkdir -p $out
-declare -A cards=([gan]=calogan/cards/lar_photons.toml [vae]=data/cards/lar_photons_vae.toml)
+declare -A cards=([gan]=calogan/card/lar_photons.toml [vae]=data/cards/lar_photons_vae.toml)
 
 card() { # METHOD NAME UPDATES
   printf 'extends = "../../%s"\nname = "%s"\n\n[training]\nupdates = %d\n' \

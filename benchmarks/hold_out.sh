@@ -19,7 +19,7 @@ out=${OUT:-build/hold_out}
 bands=()
 for band in "$@"; do bands+=(--hold-out "$band"); done
 if [ -f "$out/run/card.json" ]; then resume=--resume; else resume=; fi
-$calogan train calogan/cards/lar_photons.toml --set "training.updates=${UPDATES:-12000}" \
+$calogan train calogan/card/lar_photons.toml --set "training.updates=${UPDATES:-12000}" \
     --out "$out/run" "${bands[@]}" $resume
 $calogan evaluate "$out/run" --reference build/all.h5 --output "$out/report" \
     --classifier "${CLASSIFIER:-quick}"

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import uproot
 
-from calogan.config import load_card
-from calogan.io.root import expand_files
-from calogan.pipeline import voxelize_files
+from calogan.card.loading import load_card
+from calogan.reading.pipeline import voxelize_files
+from calogan.reading.root_file import expand_files
 
 SAMPLE = Path(__file__).parents[1] / "data" / "lar_photons" / "*" / "*.root"
 

@@ -9,21 +9,23 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from calogan.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from calogan import runner
+    from calogan.card.keys import Card
+    from calogan.card.loading import load_card
     from calogan.conditions import Condition
-    from calogan.config import Card, load_card
-    from calogan.dataset import Showers
     from calogan.errors import CaloganError
-    from calogan.evaluate import evaluate_files, evaluate_run
-    from calogan.export import export_run
-    from calogan.generator import Generator
+    from calogan.evaluation.evaluate import evaluate_files, evaluate_run
+    from calogan.generating.export import export_run
+    from calogan.generating.generator import Generator
     from calogan.geometry import Geometry, Layer
-    from calogan.io import store
-    from calogan.pipeline import voxelize_files
-    from calogan.run import Run, train
-
-__version__ = "0.1.0"
+    from calogan.reading import store
+    from calogan.reading.pipeline import voxelize_files
+    from calogan.showers import Showers
+    from calogan.training.loop import train
+    from calogan.training.run import Run
 
 __all__ = [
     "CaloganError",
@@ -46,22 +48,24 @@ __all__ = [
 
 _HOMES = {
     "CaloganError": "errors",
-    "Card": "config",
+    "Card": "card.keys",
     "Condition": "conditions",
-    "Generator": "generator",
+    "Generator": "generating.generator",
     "Geometry": "geometry",
     "Layer": "geometry",
-    "Run": "run",
-    "Showers": "dataset",
-    "evaluate_files": "evaluate",
-    "evaluate_run": "evaluate",
-    "export_run": "export",
-    "load_card": "config",
-    "train": "run",
-    "voxelize_files": "pipeline",
+    "Run": "training.run",
+    "Showers": "showers",
+    "evaluate_files": "evaluation.evaluate",
+    "evaluate_run": "evaluation.evaluate",
+    "export_run": "generating.export",
+    "load_card": "card.loading",
+    "train": "training.loop",
+    "voxelize_files": "reading.pipeline",
 }
+"""The module of each public name; it is imported when the name is first used."""
 
-_MODULES = {"runner": "runner", "store": "io.store"}
+_MODULES = {"runner": "runner", "store": "reading.store"}
+"""Public modules, by the names that they have here."""
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations_with_replacement
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -176,3 +178,51 @@ def _check_complete(conditions: Sequence[Condition], values: Mapping[str, ArrayL
             f"conditions {missing} are missing; found {sorted(values)}, "
             f"the generator needs {[c.name for c in conditions]}"
         )
+
+
+def condition_basis(conditions: Any, xp: ModuleType, degree: int = 3) -> Any:
+    """Polynomials of the conditions up to a total degree, the constant first; (n, n_basis).
+
+    Products of Legendre polynomials, orthonormal for conditions that are uniform in [-1, 1].
+    """
+    n = conditions.shape[1]
+    powers = [_legendre(conditions[:, i : i + 1], degree, xp) for i in range(n)]
+    columns = []
+    # Each column takes `degree` factors from the conditions and the number 1.
+    for factors in reversed([*combinations_with_replacement(range(n + 1), degree)]):
+        column = xp.ones_like(powers[0][0])
+        for i in set(factors) - {n}:
+            column = column * powers[i][factors.count(i)]
+        columns.append(column)
+    return xp.concatenate(columns, axis=1)
+
+
+def _legendre(x: Any, degree: int, xp: ModuleType) -> list[Any]:
+    """Of degree 0 to `degree`, with variance 1 on [-1, 1]; in the shape of x."""
+    found = [xp.ones_like(x), x]
+    for k in range(1, degree):
+        found.append(((2 * k + 1) * x * found[k] - k * found[k - 1]) / (k + 1))
+    return [float(np.sqrt(2 * k + 1)) * p for k, p in enumerate(found[: degree + 1])]
+
+
+def spread_by_condition(
+    values: NDArray[Any], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, and logarithm of the standard deviation, of values as polynomials of the conditions.
+
+    Parameters
+    ----------
+    values : (n, k)
+    basis : `condition_basis` at each entry's conditions, (n, n_basis)
+
+    Returns
+    -------
+    Coefficients of both, (n_basis, k).
+    """
+    mean = np.linalg.lstsq(basis, values, rcond=None)[0]
+    residual = values - basis @ mean
+    size = np.maximum(np.abs(residual), 1e-4 * np.abs(residual).max(axis=0) + 1e-6)
+    log_spread = np.linalg.lstsq(basis, np.log(size), rcond=None)[0]
+    unit = (residual / np.exp(basis @ log_spread)).std(axis=0)
+    log_spread[0] += np.log(np.maximum(unit, 1e-6))
+    return mean, log_spread

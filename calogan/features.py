@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.geometry import Geometry
+from calogan.showers import Showers
 
 
 def moment_matrix(geometry: Geometry) -> NDArray[np.float32]:
@@ -58,3 +59,73 @@ def shape_features(energies: Any, moments: Any, n_layers: int, xp: ModuleType) -
         # The floor keeps the gradient of the root finite for a shower in a single cell.
         found[f"width_{axis}"] = xp.sqrt(xp.maximum(variance, 1e-6))
     return found
+
+
+def response(showers: Showers) -> NDArray[np.float64]:
+    """Visible over incident energy, (n,)."""
+    visible: NDArray[np.float64] = showers.energies.sum(axis=1, dtype=np.float64)
+    return visible / (1000.0 * showers.incident_energy.astype(np.float64))
+
+
+def _by_layer(showers: Showers) -> list[NDArray[np.float32]]:
+    return [showers.energies[:, part] for part in showers.geometry.slices]
+
+
+def layer_fractions(showers: Showers) -> NDArray[np.float64]:
+    """Energy of each layer over the incident energy, (n, n_layers)."""
+    sums = [s.sum(axis=1, dtype=np.float64) for s in _by_layer(showers)]
+    layers = np.stack(sums, axis=1)
+    return layers / (1000.0 * showers.incident_energy.astype(np.float64)[:, None])
+
+
+ENERGY_FLOOR = 1e-3
+"""MeV; stands for no energy where a logarithm is taken."""
+
+
+def _condition_columns(showers: Showers) -> list[NDArray[np.float32]]:
+    """log10 of the incident energy, and the other conditions as they are."""
+    return [
+        np.log10(values) if name == "energy" else values
+        for name, values in showers.conditions.items()
+    ]
+
+
+def high_level_features(showers: Showers) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """The CaloChallenge's high-level features, (n, n_features), and their names.
+
+    log10 of the incident energy, other conditions, log10 of the visible energy and of each layer's,
+    centres and widths in x, y and r over 100 mm, and sparsity, per layer. Voxels count as they
+    are: apply the readout threshold before.
+    """
+    geometry = showers.geometry
+    found = shape_features(showers.energies, moment_matrix(geometry), geometry.n_layers, np)
+    columns = _condition_columns(showers)
+    names = [f"log10_{n}" if n == "energy" else n for n in showers.conditions]
+    total = showers.energies.sum(axis=1)
+    columns.append(np.log10(np.maximum(total, ENERGY_FLOOR)))
+    names.append("log10_visible_energy")
+    for key in ("layer_energy", *(f"{a}_{b}" for a in ("centre", "width") for b in "xyr")):
+        values = found[key]
+        if key == "layer_energy":
+            values, key = np.log10(np.maximum(values, ENERGY_FLOOR)), "log10_layer_energy"
+        columns.extend(values.T)
+        names.extend(f"{key}[{layer.name}]" for layer in geometry.layers)
+    for part, layer in zip(geometry.slices, geometry.layers, strict=True):
+        columns.append(1 - (showers.energies[:, part] > 0).mean(axis=1))
+        names.append(f"sparsity[{layer.name}]")
+    return np.stack(columns, axis=1).astype(np.float32), tuple(names)
+
+
+def voxel_features(showers: Showers) -> NDArray[np.float32]:
+    """Conditions (log10 of the energy) and voxels in percent of the incident energy.
+
+    As in the CaloChallenge.
+    """
+    scaled = showers.energies / (10 * showers.incident_energy[:, None])
+    return np.column_stack([*_condition_columns(showers), scaled]).astype(np.float32)
+
+
+def log_voxel_features(showers: Showers) -> NDArray[np.float32]:
+    """Conditions (log10 of the energy) and log10 of the voxels, no energy set to `ENERGY_FLOOR`."""
+    logs = np.log10(np.maximum(showers.energies, np.float32(ENERGY_FLOOR)))
+    return np.column_stack([*_condition_columns(showers), logs]).astype(np.float32)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
-from samples import make_showers
+from helpers.samples import make_showers
 
-from calogan.dataset import Showers
+from calogan.showers import Showers
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from calogan import Generator, Run, export_run, load_card, store, train, voxelize_files
+from calogan.card.keys import Card
 from calogan.conditions import network_input
-from calogan.config import Card
-from calogan.generator import generate_store
-from calogan.networks import voxel_fractions
+from calogan.generating.output import generate_store
+from calogan.networks.generator import voxel_fractions
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(os.environ.get("CALOGAN_GENERATE", ROOT / "build/cpp/calogan-generate"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calogan.dataset import Showers
 from calogan.features import layer_matrix, moment_matrix, shape_features
+from calogan.showers import Showers
 
 
 def test_moments_give_sums_per_layer(showers: Showers) -> None:

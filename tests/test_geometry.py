@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calogan.config import load_card
+from calogan.card.loading import load_card
 from calogan.errors import CaloganError
 from calogan.features import moment_matrix
 from calogan.geometry import Geometry, Layer

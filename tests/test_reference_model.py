@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from calogan import Generator, load_card, voxelize_files
-from calogan.dataset import Showers
-from calogan.evaluate import check_independent
-from calogan.io import store
-from calogan.observables import response
+from calogan.evaluation.evaluate import check_independent
+from calogan.features import response
+from calogan.reading import store
+from calogan.showers import Showers
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "data/models/lar_photons"

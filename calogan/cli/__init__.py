@@ -7,15 +7,18 @@ from calogan.cli.shared import app, main
 
 # The commands, in the order in which --help lists them.
 # isort: split
-from calogan.cli import data
+from calogan.cli import reading
 
 # isort: split
 from calogan.cli import training
 
 # isort: split
-from calogan.cli import judging
+from calogan.cli import evaluation
+
+# isort: split
+from calogan.cli import reweighting
 
 # isort: split
 from calogan.cli import generating
 
-__all__ = ["app", "data", "generating", "judging", "main", "training"]
+__all__ = ["app", "evaluation", "generating", "main", "reading", "reweighting", "training"]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out
 from calogan.errors import CaloganError
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()
@@ -26,7 +23,7 @@ def export(
 
       calogan export build/run -o generator.json
     """
-    from calogan.export import export_run
+    from calogan.generating.export import export_run
 
     import_tensorflow_quietly()
     block = export_run(run, output)
@@ -102,14 +99,16 @@ def generate(
     import numpy as np
     from rich.progress import Progress as Bar
 
-    from calogan.generator import Generator, generate_store
-    from calogan.io import store
+    from calogan.generating.generator import Generator
+    from calogan.generating.output import generate_store
+    from calogan.reading import store
 
     if source.is_dir():  # a JSON needs no TensorFlow
         import_tensorflow_quietly()
     generator = Generator.load(source)
     if refiner is not None:
-        from calogan.refine import load_refiner, refined
+        from calogan.reweighting.files import load_refiner
+        from calogan.reweighting.refiner import refined
 
         generator = refined(generator, load_refiner(refiner))
     asked = _condition_options(context.args, [c.name for c in generator.conditions])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from calogan import __version__
 from calogan.errors import CaloganError
+from calogan.version import __version__
+
+if TYPE_CHECKING:
+    from calogan.reweighting.refiner import Efficiency
 
 app = typer.Typer(
     name="calogan",
@@ -65,3 +69,47 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+def print_cost(cost: Efficiency) -> None:
+    out.print(
+        f"{cost.acceptance.value:.1%} of proposals accepted, effective sample size "
+        f"{cost.effective:.1%} of the showers weighted, bound on the ratio {cost.bound:.3g}, "
+        f"over which {cost.lost:.1%} of the weight is lost",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def parse_settings(settings: list[str]) -> dict[str, float]:
+    """Read NAME=VALUE options."""
+    values: dict[str, float] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        try:
+            values[name.strip()] = float(text)
+        except ValueError as error:
+            raise CaloganError(
+                f"--set {setting}: expected NAME=VALUE with a number, such as --set theta=0.1"
+            ) from error
+        if not equals or not name.strip():
+            raise CaloganError(f"--set {setting}: expected NAME=VALUE, such as --set theta=0.1")
+    return values
+
+
+def parse_bands(options: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Read NAME=LOW:HIGH options."""
+    bands: dict[str, tuple[float, float]] = {}
+    for option in options:
+        name, _, text = option.partition("=")
+        try:
+            low, high = (float(end) for end in text.split(":"))
+        except ValueError as error:
+            raise CaloganError(
+                f"--hold-out {option}: expected NAME=LOW:HIGH, such as --hold-out energy=8:12"
+            ) from error
+        if name in bands:
+            raise CaloganError(f"--hold-out {option}: '{name}' has a band already, expected one")
+        bands[name] = (low, high)
+    return bands

@@ -64,10 +64,12 @@ def train(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from calogan.config import load_card, with_hold_out
-    from calogan.holdout import parse_bands
-    from calogan.run import Progress, Run
-    from calogan.run import train as run_training
+    from calogan.card.keys import with_hold_out
+    from calogan.card.loading import load_card
+    from calogan.cli.shared import parse_bands
+    from calogan.training.loop import Progress
+    from calogan.training.loop import train as run_training
+    from calogan.training.run import Run
 
     resolved = load_card(card, changes or ())
     if hold_out:

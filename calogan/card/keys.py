@@ -1,0 +1,432 @@
+"""The keys of the run card: every section, its defaults, what each key means and may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from calogan.bands import Bands, check_bands
+from calogan.card.layouts import Layout, Place
+from calogan.conditions import Condition
+from calogan.errors import CaloganError
+from calogan.geometry import Geometry
+from calogan.units import UNIT_TABLES
+
+Role = Literal["energy", "x", "y", "z", "r", "phi", "layer", "first", "second"]
+ROLES: dict[str, tuple[Role, ...]] = {
+    "xyz": ("energy", "x", "y", "z"),
+    "rphiz": ("energy", "r", "phi", "z"),
+    "indices": ("energy", "layer", "first", "second"),
+    "cells": (),
+}
+"""What the branches of each layout are for; `layer` may take the place of z."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Input(_Section):
+    """Where hits are in the ROOT files; the defaults are the sample's names."""
+
+    files: list[str] = []
+    """Paths and globs, used if the command line names none."""
+    tree: str = "showers"
+    """Tree that holds the hits."""
+    condition_tree: str | None = None
+    """Tree that holds the conditions, entry by entry as `tree`; None: the same tree."""
+    layout: Literal["xyz", "rphiz", "indices", "cells"] = "xyz"
+    """xyz, rphiz: jagged hits by position; indices: jagged hits by layer and cell indices along
+    the layer's first and second axis; cells: one branch per voxel."""
+    branches: dict[Role, str] = {}
+    """Role to branch name, over the defaults hit_energy, hit_x, ...; with a `layer` branch and
+    layout xyz or rphiz, the layer is taken from it and z is not needed."""
+    cells: str = "cell_{}"
+    """Layout cells: branch name of voxel i, with {} for i counted from 0."""
+    overflow_cells: list[str] = []
+    """Layout cells: branches of energy outside the voxels, one a layer; counted as overflow."""
+    energy_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] = "MeV"
+    length_unit: Literal["um", "mm", "cm", "m"] = "mm"
+    angle_unit: Literal["rad", "mrad", "deg"] = "rad"
+    """Unit of phi."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Input:
+        needed = ROLES[self.layout]
+        allowed = {*needed, "layer"} if needed else set()
+        unused = [role for role in self.branches if role not in allowed]
+        if unused:
+            raise ValueError(
+                f"layout '{self.layout}' has no use for {unused} in [input.branches]; "
+                f"it reads {sorted(allowed)}"
+            )
+        if "layer" in self.branches:
+            needed = tuple(role for role in needed if role != "z")
+        names = {role: self.branches.get(role, f"hit_{role}") for role in needed}
+        object.__setattr__(self, "branches", {**names, **self.branches})
+        if self.layout == "cells" and self.cells.count("{}") != 1:
+            raise ValueError(f"cells is {self.cells!r}, expected one {{}} in it, as in 'cell_{{}}'")
+        return self
+
+
+class ConditionCard(_Section):
+    """One condition: how the network sees it, and where its values come from."""
+
+    unit: str
+    """GeV for energy; any name for others."""
+    low: float
+    high: float
+    scale: Literal["log", "linear"] = "linear"
+    branch: str | None = None
+    """Read it from this branch ..."""
+    value: float | None = None
+    """... or take this constant ..."""
+    pattern: str | None = None
+    """... or a regular expression on the file's name; its first group is the number."""
+    source_unit: str | None = None
+    """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ConditionCard:
+        given = [k for k in ("branch", "value", "pattern") if getattr(self, k) is not None]
+        if len(given) > 1:
+            raise ValueError(f"takes one of branch, value, pattern; found {given}")
+        if self.pattern is not None:
+            try:
+                groups = re.compile(self.pattern).groups
+            except re.error as error:
+                raise ValueError(
+                    f"pattern {self.pattern!r} is no regular expression: {error}"
+                ) from error
+            if groups < 1:
+                raise ValueError(
+                    f"pattern {self.pattern!r} has no group; put the number in parentheses, "
+                    "as in 'theta([0-9.]+)'"
+                )
+        self.factor  # noqa: B018  (raises for units that do not convert)
+        return self
+
+    @property
+    def factor(self) -> float:
+        """Multiplies values in `source_unit` to give values in `unit`."""
+        if self.source_unit is None or self.source_unit == self.unit:
+            return 1.0
+        for table in UNIT_TABLES:
+            if self.source_unit in table and self.unit in table:
+                return table[self.source_unit] / table[self.unit]
+        known = [sorted(table) for table in UNIT_TABLES]
+        raise ValueError(
+            f"source_unit '{self.source_unit}' does not convert to '{self.unit}'; known: {known}"
+        )
+
+
+class Data(_Section):
+    """The HDF5 store to train on, and the readout."""
+
+    train: str | None = None
+    """Store made by `calogan voxelize`; a relative path starts from the working directory."""
+    validation_fraction: float = Field(0.05, gt=0, lt=0.9)
+    """Part of the store never trained on, scored during training."""
+    readout_threshold: float = Field(0.0, ge=0)
+    """MeV; voxels below it read as zero, in generation and evaluation. The critic sees them all
+    the same, since a hard cut has no gradient, but counts cells and scales voxels by it."""
+    mirror: list[Literal["x", "y"]] = []
+    """Axes under whose reflection the showers are symmetric: training doubles the data by it."""
+    hold_out: dict[str, tuple[float, float]] = {}
+    """Condition to a band [low, high] of it, whose showers are neither trained nor validated on, to
+    measure how well the generator interpolates. Of several bands, each is held out."""
+
+
+Activation = Literal["swish", "relu", "leaky_relu", "elu", "tanh"]
+Widths = Annotated[list[PositiveInt], Field(min_length=1)]
+
+
+def _parsing(place: Place) -> Callable[[str | None], str | None]:
+    def check(text: str | None) -> str | None:
+        if text is not None:
+            try:
+                Layout.parse(text, place)
+            except CaloganError as error:
+                raise ValueError(str(error)) from error
+        return text
+
+    return check
+
+
+class _Network(_Section):
+    """Hidden layers as widths and one activation, or in full as a TMVA layout string."""
+
+    pairs: ClassVar[tuple[tuple[str, str], ...]]
+    """Keys of which one is given: widths, and the layout that may stand in their place."""
+    activation: Activation | None
+
+    @classmethod
+    def drop_replaced(cls, merged: dict[str, Any], above: dict[str, Any]) -> None:
+        """Drop from a table, merged of two cards, what the card above describes the other way."""
+        for pair in cls.pairs:
+            for new, old in (pair, pair[::-1]):
+                if new in above and old not in above:
+                    merged.pop(old, None)
+        if all(layout in merged for _, layout in cls.pairs) and "activation" not in above:
+            merged.pop("activation", None)
+
+    @model_validator(mode="after")
+    def _described_once(self) -> _Network:
+        """Of each pair of keys keep the one that is given."""
+        given = {key for key in self.model_fields_set if getattr(self, key) is not None}
+        for widths, layout in self.pairs:
+            if layout not in given:
+                if getattr(self, widths) is None:
+                    raise ValueError(f"{widths} or {layout} is missing; give one of them")
+            elif widths in given:
+                raise ValueError(f"{widths} and {layout} are both given; leave one of them out")
+            else:
+                object.__setattr__(self, widths, None)
+        layouts = [layout for _, layout in self.pairs]
+        if set(layouts) <= given:
+            if "activation" in given:
+                raise ValueError(
+                    f"activation has no use where {' and '.join(layouts)} give it; leave it out"
+                )
+            object.__setattr__(self, "activation", None)
+        elif self.activation is None:
+            raise ValueError("activation is missing")
+        return self
+
+    def _layers(self, widths: str, layout: str, place: Place) -> Layout:
+        text = getattr(self, layout)
+        if text is not None:
+            return Layout.parse(text, place)
+        return Layout.dense(getattr(self, widths), str(self.activation))
+
+
+class GeneratorCard(_Network):
+    """The generator network."""
+
+    pairs = (("hidden", "layout"), ("layer_hidden", "layer_layout"))
+
+    latent_size: int = Field(128, ge=1, le=100_000)
+    """Latents that the whole shower depends on."""
+    cell_latents: bool = True
+    """One more latent for each voxel, for fluctuations that cells do not share."""
+    hidden: Widths | None = [320, 320, 320]
+    """Width of each hidden layer."""
+    layout: str | None = None
+    """In place of `hidden`: its layers as TMVA writes them (see `layouts`), DENSE and
+    BNORM, as in "DENSE|256|SWISH,DENSE|512|SWISH"."""
+    layer_hidden: list[PositiveInt] | None = [128, 128]
+    """Hidden widths of the trunk that sets each calorimeter layer's energy fraction."""
+    layer_layout: str | None = None
+    """In place of `layer_hidden`, as `layout`."""
+    activation: Activation | None = "swish"
+    """Of the layers of `hidden` and `layer_hidden`."""
+    latent_skip: bool = True
+    """Feed latents and conditions once more into the voxel heads."""
+
+    _parsed = field_validator("layout", "layer_layout")(_parsing("generator"))
+
+    @property
+    def trunk(self) -> Layout:
+        return self._layers("hidden", "layout", "generator")
+
+    @property
+    def layer_trunk(self) -> Layout:
+        return self._layers("layer_hidden", "layer_layout", "generator")
+
+
+class CriticCard(_Network):
+    """The critic network."""
+
+    pairs = (("hidden", "layout"), ("feature_hidden", "feature_layout"))
+
+    hidden: Widths | None = [320, 320, 320]
+    """Width of each hidden layer of the head that judges voxels."""
+    layout: str | None = None
+    """In place of `hidden`: its layers as TMVA writes them (see `layouts`). CONV layers come
+    first and see each calorimeter layer's cells as an image; RESHAPE|FLAT ends them:
+    "CONV|16|3|3|2|2|1|1|LEAKYRELU,RESHAPE|FLAT,DENSE|320|LEAKYRELU". Where all layers have the same
+    cells, RESHAPE|layers|first|second before CONV makes them the channels of one image."""
+    feature_hidden: Widths | None = [128, 128, 128]
+    """Width of each hidden layer of the head that judges high-level features alone."""
+    feature_layout: str | None = None
+    """In place of `feature_hidden`: DENSE layers."""
+    activation: Activation | None = "leaky_relu"
+    """Of the layers of `hidden` and `feature_hidden`."""
+
+    _voxels_parsed = field_validator("layout")(_parsing("critic"))
+    _features_parsed = field_validator("feature_layout")(_parsing("features"))
+
+    @property
+    def voxel_layers(self) -> Layout:
+        return self._layers("hidden", "layout", "critic")
+
+    @property
+    def feature_layers(self) -> Layout:
+        return self._layers("feature_hidden", "feature_layout", "features")
+
+
+class VaeCard(_Section):
+    """The variational autoencoder; its decoder is the generator."""
+
+    encoder_hidden: list[PositiveInt] = Field([320, 320], min_length=1)
+    """Width of each hidden layer of the encoder."""
+    beta: float = Field(1.0, ge=0)
+    """Weight of the divergence of the latents' posterior from their prior."""
+    warm_up: float = Field(0.1, ge=0, le=1)
+    """Part of the updates in which that weight rises from zero."""
+    noise: float = Field(0.2, gt=0)
+    """Standard deviation of the likelihood, in units of each voxel's or feature's spread: what
+    differs by less is not told apart."""
+    energies: float = Field(10.0, ge=0)
+    """Weight of the response and the layer energies; a voxel has 1."""
+    shapes: float = Field(1.0, ge=0)
+    """Weight of centres, widths and counts of each layer."""
+
+
+LABELLED_LOSSES = ("minimax", "non_saturating", "least_squares")
+"""Losses whose critic learns to give labels."""
+
+
+class Training(_Section):
+    """The training loop."""
+
+    method: Literal["gan", "vae"] = "gan"
+    """Adversarial, or as the decoder of a variational autoencoder."""
+    updates: int = Field(20_000, ge=1)
+    """Generator updates."""
+    batch_size: int = Field(256, ge=2)
+    loss: Literal[
+        "relativistic", "minimax", "non_saturating", "least_squares", "hinge", "wasserstein"
+    ] = "relativistic"
+    """The adversarial loss; their formulas and papers are in `training.losses`. All keys below go
+    with every loss, unless they name theirs; the defaults are those of "relativistic". Usual for
+    "wasserstein": gradient_penalty = 10, critic_steps = 5, r1 = r2 = 0, learning_rate = 1e-4,
+    beta_2 = 0.9 (arXiv:1704.00028), for showers beta_1 = 0.5 too; for "hinge":
+    spectral_normalization = true, learning_rate = 2e-4, beta_2 = 0.9 (arXiv:1802.05957)."""
+    critic_steps: int = Field(1, ge=1)
+    """Critic updates for each generator update."""
+    learning_rate: float = Field(5e-4, gt=0)
+    """Adam's, cosine-decayed to a hundredth."""
+    beta_1: float = Field(0.0, ge=0, lt=1)
+    """Adam's memory of gradients; adversarial training bears little."""
+    beta_2: float = Field(0.95, ge=0, lt=1)
+    """Adam's memory of squared gradients."""
+    r1: float = Field(1.0, ge=0)
+    """Gradient penalty on real showers, towards a flat critic (arXiv:1801.04406); 0: none."""
+    r2: float = Field(1.0, ge=0)
+    """Gradient penalty on generated showers; 0: none."""
+    gradient_penalty: float = Field(0.0, ge=0)
+    """Loss "wasserstein": gradient penalty between real and generated showers, towards slope 1
+    (arXiv:1704.00028); 0: none, and then r1 and r2 or spectral_normalization must hold the
+    critic."""
+    spectral_normalization: bool = False
+    """Divide each kernel of the critic by its largest singular value (arXiv:1802.05957). The
+    critic's saved weights are those before the division."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Losses "minimax", "non_saturating", "least_squares": the critic's label of real showers is
+    less than 1 by this (one-sided, arXiv:1606.03498); usual: 0.1."""
+    label_flipping: float = Field(0.0, ge=0, lt=0.5)
+    """The same losses: probability that a shower shown to the critic has the other's label."""
+    instance_noise: float = Field(0.0, ge=0)
+    """Standard deviation of the noise on all that the critic sees of a shower, in units of the
+    spread of each number, at the first update; it falls linearly to zero (arXiv:1610.04490)."""
+    energy_marginals: float = Field(10.0, ge=0)
+    """Weight of the loss that matches the distributions of the response and of the layer energies
+    at all conditions (`training.marginals`)."""
+    cell_marginals: float = Field(0.3, ge=0)
+    """Method "gan": the same for the energy of every cell."""
+    ema: float = Field(0.995, ge=0, lt=1)
+    """Moving average of the generator's weights, per update; this is what generates."""
+    updates_per_call: int = Field(40, ge=1)
+    """Updates in one compiled call."""
+    checkpoint_minutes: float = Field(2.0, gt=0)
+    mixed_precision: bool = False
+    """Products in bfloat16; faster on hardware that has them."""
+    jit: bool = True
+    """Compile the step with XLA."""
+    seed: int = Field(1, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Training:
+        for key in ("label_smoothing", "label_flipping"):
+            value = getattr(self, key)
+            if value > 0 and self.loss not in LABELLED_LOSSES:
+                raise ValueError(
+                    f"{key} is {value:g}, but loss '{self.loss}' has no labels; "
+                    f"leave {key} out, or take one of the losses {', '.join(LABELLED_LOSSES)}"
+                )
+        if self.gradient_penalty > 0 and self.loss != "wasserstein":
+            raise ValueError(
+                f"gradient_penalty is {self.gradient_penalty:g}, but loss '{self.loss}' does not "
+                "ask for slope 1; use r1 and r2, or take loss 'wasserstein'"
+            )
+        bounded = self.gradient_penalty or self.r1 or self.r2 or self.spectral_normalization
+        if self.loss == "wasserstein" and not bounded:
+            raise ValueError(
+                "loss 'wasserstein' has no minimum while nothing bounds the critic's slope; "
+                "set gradient_penalty = 10 (or r1, r2, or spectral_normalization)"
+            )
+        return self
+
+
+class SelectionCard(_Section):
+    """Scores on validation showers during training; the best generator is the one that is kept."""
+
+    every: int = Field(1000, ge=1)
+    """Updates from one score to the next; the last update is scored too."""
+    showers: int = Field(2000, ge=10)
+    """Validation showers to score on, at most."""
+
+
+class Card(_Section):
+    """A whole run: input, geometry, conditions, data, networks, training, selection."""
+
+    name: str = "calogan"
+    input: Input = Input()
+    geometry: dict[str, Any]
+    """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),
+    relative to the card."""
+    conditions: dict[str, ConditionCard]
+    """By name, `energy` first."""
+    data: Data = Data()
+    generator: GeneratorCard = GeneratorCard()
+    critic: CriticCard = CriticCard()
+    """Used by method "gan"."""
+    vae: VaeCard = VaeCard()
+    """Used by method "vae"."""
+    training: Training = Training()
+    selection: SelectionCard = SelectionCard()
+
+    @model_validator(mode="after")
+    def _energy_first(self) -> Card:
+        if next(iter(self.conditions), None) != "energy":
+            raise ValueError(
+                f"the first condition must be 'energy' (incident energy, GeV), "
+                f"found {list(self.conditions)}"
+            )
+        if self.conditions["energy"].unit != "GeV":
+            raise ValueError("conditions.energy.unit must be 'GeV' (set source_unit to convert)")
+        check_bands(self.data.hold_out, self.condition_list)  # and raises for impossible ranges
+        return self
+
+    @property
+    def condition_list(self) -> list[Condition]:
+        return [
+            Condition(name, c.unit, c.low, c.high, c.scale) for name, c in self.conditions.items()
+        ]
+
+    def build_geometry(self) -> Geometry:
+        return Geometry.from_dict(self.geometry)
+
+
+def with_hold_out(card: Card, bands: Bands) -> Card:
+    """The card with these bands held out in place of its own.
+
+    Raises CaloganError for bands that are not inside the range of a condition.
+    """
+    check_bands(bands, card.condition_list)
+    data = card.data.model_copy(update={"hold_out": dict(bands)})
+    return card.model_copy(update={"data": data})

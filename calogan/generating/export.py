@@ -1,0 +1,99 @@
+"""A run to one file: lwtnn graph JSON with the `calogan` block that makes it a generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calogan.generating.generator import SCHEMA_VERSION, weights_sha256
+from calogan.training.run import Run
+from calogan.version import __version__
+
+N_SELF_TESTS = 3
+
+
+def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
+    """Write the generator of a run as lwtnn JSON; returns the `calogan` block.
+
+    The graph's inputs are the latents and the conditions in physical units (natural logarithms
+    for those on a log scale, named log_<name>); lwtnn normalises them by the offsets and scales in
+    the file. Its one output, "fractions", holds voxel energies as fractions of the incident
+    energy. The self-test's expected outputs come from the NumPy evaluator in float64.
+    """
+    from lwtnn_converter import Graph, convert, save
+
+    from calogan.networks.generator import latent_sizes, output_labels
+
+    run = Run(Path(run_directory))
+    card = run.card()
+    geometry = card.build_geometry()
+    conditions = card.condition_list
+    sizes = latent_sizes(card.generator, geometry)
+    condition_variables = [
+        {"name": c.variable, "offset": c.offset_and_scale[0], "scale": c.offset_and_scale[1]}
+        for c in conditions
+    ]
+    latent_nodes = [
+        {
+            "name": name,
+            "variables": [
+                {"name": f"{name}_{i}", "offset": 0.0, "scale": 1.0} for i in range(size)
+            ],
+        }
+        for name, size in sizes.items()
+    ]
+    model = run.load_generator()
+    graph = convert(
+        model,
+        {
+            "inputs": [
+                *latent_nodes,
+                {"name": "conditions", "variables": condition_variables},
+            ],
+            "input_sequences": [],
+            "outputs": [{"name": "fractions", "labels": output_labels(geometry)}],
+        },
+    )
+
+    rng = np.random.default_rng(0)
+    values = np.array(
+        [[c.draw(c.low, c.high, 1, rng)[0] for c in conditions] for _ in range(N_SELF_TESTS)]
+    )
+    values = values.round(6)
+    latent = rng.standard_normal((N_SELF_TESTS, sum(sizes.values()))).round(6)
+    parts = np.split(latent, np.cumsum([*sizes.values()])[:-1], axis=1)
+    variables = np.stack([c.to_variable(values[:, i]) for i, c in enumerate(conditions)], axis=1)
+    expected = Graph(graph).compute(
+        {**dict(zip(sizes, parts, strict=True)), "conditions": variables}, output="fractions"
+    )
+
+    training = run.training()
+    block = {
+        "schema_version": SCHEMA_VERSION,
+        "name": card.name,
+        "producer": f"calogan {__version__}",
+        "latent": {
+            "nodes": [{"name": name, "size": size} for name, size in sizes.items()],
+            "distribution": "normal",
+            "mean": 0.0,
+            "std": 1.0,
+        },
+        "conditions": {"node": "conditions", "variables": [c.to_dict() for c in conditions]},
+        "output": "fractions",
+        "readout_threshold": card.data.readout_threshold,
+        "geometry": geometry.to_dict(),
+        "weights_sha256": weights_sha256(model.get_weights()),
+        "provenance": {
+            **training,
+            "inputs_sha256": training["store_provenance"].get("inputs_sha256", []),
+            "card": card.model_dump(mode="json", exclude={"geometry"}),
+        },
+        "self_test": [
+            {"latent": z.tolist(), "conditions": v.tolist(), "fractions": f.tolist()}
+            for z, v, f in zip(latent, values, np.asarray(expected), strict=True)
+        ],
+    }
+    save({**graph, "calogan": block}, output)
+    return block

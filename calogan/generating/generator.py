@@ -1,0 +1,229 @@
+"""`Generator`: showers from a run directory or an exported JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from calogan.conditions import Condition, condition_columns, network_input
+from calogan.errors import CaloganError
+from calogan.files import read_text
+from calogan.geometry import Geometry
+from calogan.showers import Showers
+from calogan.version import __version__
+
+SCHEMA_VERSION = 1
+ROWS = 4096
+"""Showers evaluated at a time."""
+Network = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A trained generator with all it needs to make showers."""
+
+    name: str
+    geometry: Geometry
+    conditions: tuple[Condition, ...]
+    latent_size: int
+    """Standard normal numbers that one shower takes."""
+    readout_threshold: float
+    """MeV; voxels below it are set to zero."""
+    seen_events: NDArray[np.uint64] | None
+    """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
+    identity: Mapping[str, Any]
+    """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
+    hashes of the ROOT files it was trained on, as far as they are known."""
+    hold_out: Mapping[str, tuple[float, float]]
+    """Bands of conditions, low <= value < high, that its training held out."""
+    network: Network = field(repr=False)
+    """From latents (n, latent_size) and normalised conditions (n, n_conditions) to voxel energies
+    as fractions of the incident energy, (n, n_voxels)."""
+
+    @staticmethod
+    def load(path: str | Path) -> Generator:
+        """Load from a run directory (needs TensorFlow) or an exported JSON (does not)."""
+        path = Path(path)
+        if path.is_dir():
+            return _from_run(path)
+        return _from_json(path)
+
+    def sample(
+        self,
+        conditions: Mapping[str, ArrayLike],
+        seed: int,
+        *,
+        allow_extrapolation: bool = False,
+    ) -> Showers:
+        """Make one shower for each entry of the conditions; arguments as those of `stream`."""
+        parts = list(self.stream(conditions, seed, allow_extrapolation=allow_extrapolation))
+        return Showers(
+            np.concatenate([part.energies for part in parts]),
+            {
+                c.name: np.concatenate([p.conditions[c.name] for p in parts])
+                for c in self.conditions
+            },
+            self.geometry,
+            provenance=parts[0].provenance,
+        )
+
+    def stream(
+        self,
+        conditions: Mapping[str, ArrayLike],
+        seed: int,
+        *,
+        allow_extrapolation: bool = False,
+    ) -> Iterator[Showers]:
+        """Make one shower for each entry of the conditions, some thousand at a time.
+
+        Parameters
+        ----------
+        conditions : name to values (n,), in the units of `self.conditions`; names that the
+            generator does not know are an error, one value serves for all showers
+        seed : the same seed gives the same showers
+        allow_extrapolation : take conditions outside the trained range
+
+        Raises
+        ------
+        CaloganError
+            A condition is missing, unknown, not finite, or outside the trained range.
+        """
+        values = condition_columns(
+            self.conditions, conditions, f"generator '{self.name}'", allow_extrapolation
+        )
+        n_showers = len(values["energy"])
+        rng = np.random.default_rng(seed)
+        made_by = {
+            "command": "generate",
+            "generator": self.name,
+            **self.identity,
+            "calogan_version": __version__,
+            "seed": seed,
+            "readout_threshold_MeV": self.readout_threshold,
+        }
+        for start in range(0, n_showers, ROWS):
+            part = {c.name: values[c.name][start : start + ROWS] for c in self.conditions}
+            kept = {name: value.astype(np.float32) for name, value in part.items()}
+            made = Showers(self._make(part, rng), kept, self.geometry, provenance=made_by)
+            yield made.apply_threshold(self.readout_threshold)
+
+    def _make(
+        self, values: Mapping[str, NDArray[np.float64]], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Energies in MeV, (k, n_voxels), before the threshold, at conditions of shape (k,)."""
+        inputs = network_input(self.conditions, values)
+        latent = rng.standard_normal((len(inputs), self.latent_size), np.float32)
+        incident = values["energy"].astype(np.float32)
+        energies = self.network(latent, inputs) * (1000 * incident[:, None])
+        if not np.isfinite(energies).all():
+            bad = int(np.flatnonzero(~np.isfinite(energies).all(axis=1))[0])
+            at = ", ".join(f"{name} {value[bad]:g}" for name, value in values.items())
+            raise CaloganError(
+                f"the generator gave energies that are not finite at {at}; it cannot be used there"
+            )
+        return energies
+
+
+def weights_sha256(weights: Sequence[NDArray[np.float32]]) -> str:
+    """Hash that identifies a generator: SHA-256 of its weights as little-endian float32."""
+    digest = hashlib.sha256()
+    for array in weights:
+        digest.update(np.ascontiguousarray(array, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _from_run(path: Path) -> Generator:
+    from calogan.networks.generator import latent_sizes, voxel_fractions
+    from calogan.training.run import Run
+
+    run = Run(path)
+    card = run.card()
+    model = run.load_generator()
+    geometry = card.build_geometry()
+
+    def network(latent: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return voxel_fractions(model, geometry, latent, inputs)
+
+    return Generator(
+        card.name,
+        geometry,
+        tuple(card.condition_list),
+        sum(latent_sizes(card.generator, geometry).values()),
+        card.data.readout_threshold,
+        run.load_seen_events(),
+        {
+            "model": str(path),
+            "weights_sha256": weights_sha256(model.get_weights()),
+            "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
+        },
+        card.data.hold_out,
+        network,
+    )
+
+
+def _from_json(path: Path) -> Generator:
+    from lwtnn_converter import Graph
+
+    try:
+        model = json.loads(read_text(path, "generator"))
+    except json.JSONDecodeError as error:
+        raise CaloganError(f"{path} is not valid JSON: {error}") from error
+    block = model.get("calogan") if isinstance(model, dict) else None
+    if not isinstance(block, dict):
+        raise CaloganError(
+            f"{path} has no 'calogan' block, so it is no generator; "
+            "export one with `calogan export RUN -o MODEL.json`"
+        )
+    if block.get("schema_version") != SCHEMA_VERSION:
+        raise CaloganError(
+            f"{path} has schema version {block.get('schema_version')!r}, this calogan reads "
+            f"{SCHEMA_VERSION}; use the calogan that exported it, or export again"
+        )
+    try:
+        graph = Graph(model)
+        geometry = Geometry.from_dict(block["geometry"], f"{path}: calogan.geometry")
+        conditions = tuple(Condition.from_dict(c) for c in block["conditions"]["variables"])
+        labels = model["outputs"][block["output"]]["labels"]
+        columns = np.array(
+            [labels.index(f"voxel_{i}") for i in range(geometry.n_voxels)], dtype=np.intp
+        )
+        nodes = {str(node["name"]): int(node["size"]) for node in block["latent"]["nodes"]}
+        conditions_node = str(block["conditions"]["node"])
+        threshold = float(block["readout_threshold"])
+        data = block.get("provenance", {}).get("card", {}).get("data", {})
+        bands = data.get("hold_out", {}).items()
+        hold_out = {str(name): (float(low), float(high)) for name, (low, high) in bands}
+    except (KeyError, TypeError, ValueError) as error:
+        raise CaloganError(f"{path}: the 'calogan' block is damaged: {error!r}") from error
+    offsets = np.array([c.offset_and_scale for c in conditions])
+
+    def network(z: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        # The graph normalises its variables itself, so hand it those.
+        variables = inputs / offsets[:, 1] - offsets[:, 0]
+        parts = np.split(z, np.cumsum([*nodes.values()])[:-1], axis=1)
+        fed = {**dict(zip(nodes, parts, strict=True)), conditions_node: variables}
+        found = graph.compute(fed, output=block["output"])
+        return np.asarray(found, np.float32)[:, columns]
+
+    return Generator(
+        str(block.get("name", path.stem)),
+        geometry,
+        conditions,
+        sum(nodes.values()),
+        threshold,
+        None,
+        {
+            "model": str(path),
+            "weights_sha256": str(block.get("weights_sha256", "")),
+            "inputs_sha256": list(block.get("provenance", {}).get("inputs_sha256", [])),
+        },
+        hold_out,
+        network,
+    )

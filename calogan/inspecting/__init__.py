@@ -1,0 +1,4 @@
+"""What is in a file of any kind: data, models, run directories.
+
+From outside: `inspect.inspect`.
+"""

@@ -1,0 +1,164 @@
+"""Data files: ROOT, with the run card that would read it, and HDF5."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.inspecting.tables import (
+    Inspection,
+    Table,
+    few,
+    geometry_table,
+    in_digits,
+    provenance_facts,
+    size_of,
+)
+from calogan.reading.suggest import BranchInfo, Plan, TreeInfo, plan_card, write_card
+
+SAMPLE_EVENTS = 1000
+"""Events whose hits are read to guess units and cells."""
+SAMPLE_BYTES = 64 << 20
+
+
+def describe_root(path: Path) -> Inspection:
+    from calogan.reading.root_file import decode, open_root, tree_names
+
+    with open_root(path) as directory:
+        trees = [
+            decode(f"tree '{name}' of {path}", partial(_tree_info, directory, name))
+            for name in tree_names(directory)
+        ]
+        kinds = {str(k): str(v) for k, v in directory.classnames(cycle=False).items()}
+        plan = plan_card(trees)
+        card = None
+        if plan is not None:
+            card = decode(str(path), lambda: _card(directory, plan, trees, path))
+    others = [
+        f"{name} ({kind})"
+        for name, kind in kinds.items()
+        if name not in {tree.name for tree in trees}
+    ]
+    facts = [("size", size_of(path)), ("trees", ", ".join(tree.name for tree in trees) or "none")]
+    if others:
+        facts.append(("other objects", ", ".join(others[:20]) + (", ..." if others[20:] else "")))
+    if card is None:
+        facts.append(("run card", "no tree has branches that look like hits or cells"))
+    tables = tuple(
+        Table(
+            f"tree {tree.name}, {tree.entries:,} entries",
+            ("branch", "type"),
+            few(list(_families(tree.branches))),
+        )
+        for tree in trees
+    )
+    return Inspection(path, "ROOT file", tuple(facts), tables, card)
+
+
+def _tree_info(directory: Any, name: str) -> TreeInfo:
+    tree = directory[name]
+    branches = tuple(
+        BranchInfo(
+            str(key).rsplit("/", 1)[-1],
+            str(branch.typename),
+            int(getattr(branch, "uncompressed_bytes", 0)),
+        )
+        for key, branch in zip(tree.keys(recursive=True), tree.values(recursive=True), strict=True)
+    )
+    return TreeInfo(name, int(tree.num_entries), branches)
+
+
+def _families(branches: Iterable[BranchInfo]) -> Iterable[tuple[str, str]]:
+    """Rows of name and type; ten or more numbered branches of one type take one row."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for branch in branches:
+        groups.setdefault((re.sub(r"\d+$", "", branch.name), branch.typename), []).append(
+            branch.name
+        )
+    for (_, typename), names in groups.items():
+        if len(names) >= 10:
+            yield f"{names[0]} .. {names[-1]} ({len(names)} branches)", typename
+        else:
+            yield from ((name, typename) for name in names)
+
+
+def _card(directory: Any, plan: Plan, trees: Sequence[TreeInfo], path: Path) -> str:
+    tree = directory[plan.tree]
+    info = next(t for t in trees if t.name == plan.tree)
+    size = {branch.name: branch.size for branch in info.branches}
+    weight = sum(size[name] for name in plan.wanted) / info.entries
+    n_events = min(SAMPLE_EVENTS, info.entries, max(1, int(SAMPLE_BYTES / max(weight, 1.0))))
+    arrays = tree.arrays(plan.wanted, entry_stop=n_events, library="ak")
+    hits = {name: _flat(arrays[name]) for name in plan.wanted}
+    source = directory[plan.condition_tree] if plan.condition_tree else tree
+    branches = list(plan.conditions.values())
+    values: dict[str, NDArray[Any]] = {}
+    if branches:
+        found = source.arrays(branches, entry_stop=1_000_000, library="ak")
+        values = {name: _flat(found[name]) for name in branches}
+    return write_card(plan, hits, values, n_events, path.name)
+
+
+def _flat(array: Any) -> NDArray[Any]:
+    import awkward as ak
+
+    return np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
+
+
+def describe_hdf5(path: Path) -> Inspection:
+    import h5py
+
+    from calogan.reading import hdf5, store
+
+    with hdf5.open_hdf5(path) as file, hdf5.reading(path):
+        found: list[Any] = []
+        file.visititems(lambda _, item: found.append(item))
+        rows = [
+            (d.name.lstrip("/"), " x ".join(map(str, d.shape)) or "one", str(d.dtype), _range(d))
+            for d in found
+            if isinstance(d, h5py.Dataset)
+        ]
+        names = set(file)
+        attributes = {str(k): str(v) for k, v in file.attrs.items()}
+    tables = [Table("datasets", ("name", "shape", "type", "range"), few(rows))]
+    facts = [("size", size_of(path))]
+    if not {"incident_energies", "showers"} <= names:
+        facts += [(k, v[:200]) for k, v in attributes.items()]
+        return Inspection(path, "HDF5 file, not a store of showers", tuple(facts), tuple(tables))
+    about = store.info(path)
+    facts.append(("showers", f"{about.n_showers:,} of {about.n_voxels} voxels"))
+    if about.geometry is None:
+        kind = "CaloChallenge HDF5 file; its geometry is in a binning XML file"
+    else:
+        kind = f"store of showers, version {about.version}"
+        facts.append(
+            ("conditions", ", ".join(f"{n} [{u}]" if u else n for n, u in about.conditions))
+        )
+        facts += provenance_facts(about.provenance)
+        tables.append(geometry_table(about.geometry))
+    return Inspection(path, kind, tuple(facts), tuple(tables))
+
+
+def _range(dataset: Any) -> str:
+    """Smallest and largest value, read in pieces of bounded memory."""
+    if dataset.dtype.kind not in "iuf" or not dataset.size:
+        return ""
+    if not dataset.shape:
+        return in_digits(float(dataset[()]))
+    per_row = max(1, dataset.size // max(1, dataset.shape[0]))
+    step = max(1, (1 << 22) // per_row)
+    low, high, bad = np.inf, -np.inf, 0
+    for start in range(0, dataset.shape[0], step):
+        values = np.asarray(dataset[start : start + step])
+        finite = values[np.isfinite(values)]
+        bad += values.size - finite.size
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    text = f"{in_digits(low)} .. {in_digits(high)}" if low <= high else ""
+    return text + (f", {bad:,} not finite" if bad else "")

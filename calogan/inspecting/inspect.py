@@ -1,0 +1,39 @@
+"""What is in a file: ROOT (with a run card that would read it), HDF5, JSON model, run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calogan.errors import CaloganError
+from calogan.files import refuse_remote
+from calogan.inspecting.data_files import describe_hdf5, describe_root
+from calogan.inspecting.models import describe_json, describe_run
+from calogan.inspecting.tables import Inspection
+
+
+def inspect(path: str | Path) -> Inspection:
+    """Describe a ROOT file, HDF5 file, JSON model or run directory; the content tells which.
+
+    Raises CaloganError for anything else.
+    """
+    refuse_remote(path)
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return describe_run(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError as error:
+        raise CaloganError(f"no file or folder {path}") from error
+    except OSError as error:
+        raise CaloganError(f"cannot read {path}: {error}") from error
+    if head.startswith(b"root"):
+        return describe_root(path)
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return describe_hdf5(path)
+    if head.lstrip()[:1] == b"{":
+        return describe_json(path)
+    found = "it is empty" if not head else f"it begins with {head[:8]!r}"
+    raise CaloganError(
+        f"{path} is not a ROOT file, HDF5 file, JSON model or run directory: {found}"
+    )

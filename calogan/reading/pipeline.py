@@ -1,0 +1,192 @@
+"""The first arrow, whole: ROOT files to a store. Reading, voxelizing and writing meet only here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.card.keys import Card
+from calogan.errors import CaloganError
+from calogan.files import sha256
+from calogan.geometry import Geometry
+from calogan.reading.hits import HitChunk, read_hits
+from calogan.reading.root_file import expand_files
+from calogan.reading.store import StoreWriter
+from calogan.reading.voxelize import Hits, Voxels, voxelize
+from calogan.version import __version__
+
+OUTSIDE_WARNING = 0.05
+"""Part of the energy outside the cells above which units or geometry are likely wrong."""
+BLOCK_BYTES = 64 << 20
+"""Memory for the voxels of one block of events."""
+Progress = Callable[[float, int], None]
+"""Called with the part of the input done, 0 to 1, and the events so far."""
+
+
+@dataclass
+class VoxelizeSummary:
+    """What went into a store."""
+
+    output: Path
+    layer_names: tuple[str, ...]
+    files: list[str] = field(default_factory=list)
+    empty_files: list[str] = field(default_factory=list)
+    """Those of `files` without entries."""
+    events: int = 0
+    hits: int = 0
+    hits_outside: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Hits outside the cells: per layer, and last in no layer."""
+    energy: float = 0.0
+    """Sum of all hits, MeV."""
+    overflow: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Energy outside the cells, MeV: per layer, and last in no layer."""
+    incident: float = 0.0
+    """Sum of the incident energies, MeV."""
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Smallest and largest value of each condition, in its unit."""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def outside_fraction(self) -> float:
+        """Part of the energy outside the cells."""
+        return float(self.overflow.sum()) / self.energy if self.energy > 0 else 0.0
+
+
+def voxelize_files(
+    files: Sequence[str | Path],
+    output: str | Path,
+    card: Card,
+    overrides: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
+) -> VoxelizeSummary:
+    """Read ROOT files, voxelize, and write a store; an old file at `output` is replaced at the end.
+
+    Parameters
+    ----------
+    files : paths and globs; none: the card's
+    overrides : conditions that take a constant value, in the card's units
+    """
+    paths, named_again = expand_files(files or card.input.files)
+    geometry = card.build_geometry()
+    conditions = [(c.name, c.unit) for c in card.condition_list]
+    summary = VoxelizeSummary(Path(output), tuple(layer.name for layer in geometry.layers))
+    summary.overflow = np.zeros(geometry.n_layers + 1)
+    summary.hits_outside = np.zeros(geometry.n_layers + 1, np.int64)
+    if any(path.exists() and path.samefile(output) for path in paths if Path(output).exists()):
+        raise CaloganError(f"{output} is one of the input files; name another output")
+    sizes = [max(1, path.stat().st_size) for path in paths]
+    rows = max(1, BLOCK_BYTES // (4 * geometry.n_voxels))
+    sources = []
+    with StoreWriter(output, geometry, conditions, {}) as writer:
+        for i, path in enumerate(paths):
+            entries = 0
+            for chunk in read_hits([path], card.input, card.conditions, overrides):
+                entries = chunk.entries
+                for part, hits in chunk.hits.blocks(rows):
+                    voxels = _voxelize(hits, geometry, path)
+                    values = {name: column[part] for name, column in chunk.conditions.items()}
+                    writer.append(voxels.energies, values, voxels.overflow)
+                    summary.overflow += voxels.overflow.sum(axis=0, dtype=np.float64)
+                    summary.hits_outside += voxels.hits_outside
+                _count(summary, chunk)
+                if progress is not None:
+                    part_done = (chunk.start + len(chunk.hits)) / chunk.entries
+                    done = (sum(sizes[:i]) + sizes[i] * part_done) / sum(sizes)
+                    progress(done, summary.events)
+            sources.append({"path": str(path), "sha256": sha256(path), "entries": entries})
+        summary.files = [str(path) for path in paths]
+        summary.empty_files = [str(s["path"]) for s in sources if not s["entries"]]
+        if not summary.events:
+            raise CaloganError(
+                f"tree '{card.input.tree}' has no entries in {paths[0]}"
+                + (f", nor in the other {len(paths) - 1} files" if paths[1:] else "")
+            )
+        summary.warnings = [
+            *_file_warnings(summary.empty_files, named_again),
+            *_warnings(summary, card),
+        ]
+        writer.provenance.update(
+            {
+                "command": "voxelize",
+                "calogan_version": __version__,
+                "files": sources,
+                # An empty file gives no shower, so it says nothing of which showers are here.
+                "inputs_sha256": sorted({str(s["sha256"]) for s in sources if s["entries"]}),
+                "input": card.input.model_dump(mode="json"),
+                "conditions": {
+                    name: c.model_dump(mode="json") for name, c in card.conditions.items()
+                },
+                "overrides": dict(overrides or {}),
+                "hits": summary.hits,
+                "hits_outside": summary.hits_outside.tolist(),
+                "energy_MeV": summary.energy,
+                "overflow_MeV": summary.overflow.tolist(),
+                "warnings": summary.warnings,
+            }
+        )
+    return summary
+
+
+def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
+    try:
+        return voxelize(hits, geometry)
+    except CaloganError as error:
+        raise CaloganError(f"{path}: {error}") from error
+
+
+def _file_warnings(empty: list[str], named_again: list[Path]) -> list[str]:
+    found = []
+    if empty:
+        found.append(f"{_few(empty)} without entries; did its job fail, or lose its events?")
+    if named_again:
+        found.append(f"{_few([str(p) for p in named_again])} named twice, and read once")
+    return found
+
+
+def _few(names: list[str]) -> str:
+    return f"{len(names)} {'file' if len(names) == 1 else 'files'} ({', '.join(names[:3])}" + (
+        ", ...)" if names[3:] else ")"
+    )
+
+
+def _count(summary: VoxelizeSummary, chunk: HitChunk) -> None:
+    summary.events += len(chunk.hits)
+    summary.hits += chunk.hits.energy.size
+    summary.energy += float(chunk.hits.energy.sum(dtype=np.float64))
+    summary.incident += 1000.0 * float(chunk.conditions["energy"].sum(dtype=np.float64))
+    for name, values in chunk.conditions.items():
+        low, high = summary.ranges.get(name, (np.inf, -np.inf))
+        summary.ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
+
+
+def _warnings(summary: VoxelizeSummary, card: Card) -> list[str]:
+    """What a physicist would want to look at before training on this."""
+    found = []
+    if summary.energy == 0:
+        found.append("no event has any energy; is [input.branches] energy the right branch?")
+    if summary.outside_fraction > OUTSIDE_WARNING:
+        name = [*(f"beside layer '{n}'" for n in summary.layer_names), "in no layer"]
+        found.append(
+            f"{summary.outside_fraction:.1%} of the energy is outside the cells, most of it "
+            f"{name[int(summary.overflow.argmax())]}; check [input] length_unit and angle_unit, "
+            "the hit branches and the geometry"
+        )
+    if summary.energy > 1.05 * summary.incident:
+        found.append(
+            f"the hits sum to {summary.energy / summary.incident:.3g} times the incident energy; "
+            "check [input] energy_unit and [conditions.energy] source_unit"
+        )
+    for condition in card.condition_list:
+        low, high = summary.ranges[condition.name]
+        slack = 1e-4 * (condition.high - condition.low)
+        if low < condition.low - slack or high > condition.high + slack:
+            found.append(
+                f"condition '{condition.name}' is {low:g}..{high:g} {condition.unit} in the files, "
+                f"beyond the card's {condition.low:g}..{condition.high:g}; check its source_unit, "
+                f"or set low and high in [conditions.{condition.name}]"
+            )
+    return found

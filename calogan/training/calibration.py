@@ -1,0 +1,90 @@
+"""The energy scale of a generator: after training, its mean response is set right everywhere."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.conditions import condition_basis
+from calogan.features import layer_fractions, response
+from calogan.networks.generator import layer_energy_part, voxel_fractions
+from calogan.showers import Showers
+
+ITERATIONS = 2
+"""The correction is linearised; the second pass takes what the first left."""
+DRAWS = 10
+"""Latents drawn for each shower: the mean of what is generated must not add to the error."""
+RIDGE = 1e-4
+"""Relative to the mean square of the inputs; keeps the correction from depending on latents."""
+
+
+def calibrate(
+    model: keras.Model,
+    showers: Showers,
+    conditions: NDArray[np.float32],
+    threshold: float,
+    seed: int,
+) -> None:
+    """Change the heads of the layer energies so that the mean response is that of `showers`.
+
+    Both mean responses are fitted as polynomials of the conditions. The logarithm of their ratio,
+    a few per mille after a training, is added to the logits of the layer energies, as the linear
+    combination of the heads' inputs that comes nearest to it. The graph stays as it is.
+
+    How much of a layer's energy is in cells over the threshold hardly varies from shower to shower,
+    so one set of showers tells it; the layer energies, which vary, are then drawn many times.
+
+    Parameters
+    ----------
+    model : made by `build_generator`; changed in place
+    showers : of the training set
+    conditions : (n, n_conditions), theirs, as the network sees them
+    threshold : readout threshold, MeV
+    seed : of the latents
+    """
+    geometry = showers.geometry
+    incident = 1000 * showers.incident_energy
+    basis = condition_basis(conditions.astype(np.float64), np)
+    wanted = _fit(basis, response(showers.apply_threshold(threshold)))
+    sizes = [tensor.shape[-1] for tensor in model.inputs[:-1]]
+    trunk, heads = layer_energy_part(model, geometry.n_layers)
+    rng = np.random.default_rng(seed)
+    for _ in range(ITERATIONS):
+        latent = rng.standard_normal((len(showers), sum(sizes)), np.float32)
+        energies = voxel_fractions(model, geometry, latent, conditions) * incident[:, None]
+        made = Showers(energies, showers.conditions, geometry)
+        over = _fit(basis, layer_fractions(made.apply_threshold(threshold)))
+        kept = over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9)
+        visible = np.zeros(len(showers))
+        for _ in range(DRAWS):
+            latent = rng.standard_normal((len(showers), sizes[0]), np.float32)
+            hidden = np.asarray(trunk([latent, conditions]), np.float64)
+            shares = [_share(head, hidden) for head in heads]
+            visible += (kept * np.stack(shares, axis=1)).sum(axis=1) / DRAWS
+        found = _fit(basis, visible)
+        correction = np.log(np.maximum(wanted, 1e-9) / np.maximum(found, 1e-9))
+        inputs = np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
+        normal = inputs.T @ inputs
+        normal += RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
+        for head, share in zip(heads, shares, strict=True):
+            kernel, bias = head.get_weights()
+            # d log sigmoid(l) = (1 - sigmoid(l)) dl
+            change = np.linalg.solve(normal, inputs.T @ (correction / (1 - share)))
+            head.set_weights(
+                [
+                    (kernel + change[:-1, None]).astype(np.float32),
+                    (bias + change[-1:]).astype(np.float32),
+                ]
+            )
+
+
+def _share(head: keras.layers.Dense, hidden: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A layer's energy as a fraction of the incident one, (n,)."""
+    kernel, bias = head.get_weights()
+    return np.asarray(1 / (1 + np.exp(-(hidden @ kernel + bias)[:, 0])))
+
+
+def _fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of values as a polynomial of the conditions, at each shower's own; values' shape."""
+    return np.asarray(basis @ np.linalg.lstsq(basis, values, rcond=None)[0])

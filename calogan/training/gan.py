@@ -1,0 +1,182 @@
+"""The adversarial training step, compiled: many updates in one call, data on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from calogan.card.keys import Card
+from calogan.networks.critic import build_critic
+from calogan.showers import Showers
+from calogan.training.losses import (
+    LOSSES,
+    between,
+    instance_noise,
+    noisy_labels,
+    one_centred_penalty,
+    spectral_normalization,
+    zero_centred_penalty,
+)
+from calogan.training.marginals import Marginals, cell_distribution
+from calogan.training.trainer import Trainer
+
+PENALTIES = ("r1", "r2", "gradient_penalty")
+"""Keys of the card, and names in the log."""
+GENERATOR_LOGGED = ("generator_loss", "energy_mismatch", "cell_mismatch")
+
+
+class GanTrainer(Trainer):
+    """Generator, critic and their optimisers on one training set, which stays on the device."""
+
+    critic: keras.Model
+
+    def __init__(self, card: Card, showers: Showers) -> None:
+        super().__init__(card, showers)
+        training = card.training
+        self.critic = build_critic(
+            card.critic,
+            showers.geometry,
+            self.preprocessing.n_features,
+            len(self.conditions),
+            dtype=self._dtype,
+        )
+        self._loss = LOSSES[training.loss]
+        cells = self._energies[:1]
+        functions = self._distribution(cells, cells)
+        self._cell_marginals = Marginals(functions.shape[1], len(self.conditions))
+        penalties = [name for name in PENALTIES if getattr(training, name) > 0]
+        self.logged = ("critic_loss", *penalties, "score_gap", *GENERATOR_LOGGED)
+        self._directions = self._start_directions() if training.spectral_normalization else {}
+        self._generator_optimizer = self._adam(self.generator.trainable_variables, training.updates)
+        self._critic_optimizer = self._adam(
+            self.critic.trainable_variables, training.updates * training.critic_steps
+        )
+        self.checkpoint = self._checkpoint(
+            critic=self.critic,
+            cell_marginals=self._cell_marginals,
+            generator_optimizer=self._generator_optimizer,
+            critic_optimizer=self._critic_optimizer,
+            **({"directions": list(self._directions.values())} if self._directions else {}),
+        )
+
+    def _one_update(self, seed: Any) -> Any:
+        steps = self.card.training.critic_steps
+        logged = tf.zeros(len(self.logged) - len(GENERATOR_LOGGED))
+        # Even numbers and the last odd one draw batches, the others what the losses draw.
+        seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2 * steps + 3)]
+        for k in range(steps):
+            logged += self._critic_step(self._batch(seeds[2 * k]), seeds[2 * k + 1]) / steps
+        generator_logged = self._generator_step(self._batch(seeds[-2]), seeds[-1])
+        return tf.concat([logged, generator_logged], axis=0)
+
+    def _start_directions(self) -> dict[int, tf.Variable]:
+        """For each kernel of the critic, by its place, a random vector to follow its norm from."""
+        return {
+            i: tf.Variable(
+                tf.random.stateless_normal(v.shape[-1:], (self.card.training.seed, i)),
+                trainable=False,
+            )
+            for i, v in enumerate(self.critic.trainable_variables)
+            if v.name == "kernel"
+        }
+
+    def _critic_weights(self, *, follow: bool) -> list[Any]:
+        """The weights that the critic judges with; `follow`: go on with the power iteration."""
+        weights = [variable.value for variable in self.critic.trainable_variables]
+        for i, direction in self._directions.items():
+            weights[i], new = spectral_normalization(weights[i], direction)
+            if follow:
+                direction.assign(new)
+        return weights
+
+    def _judge(self, weights: list[Any], views: list[Any], inputs: Any) -> Any:
+        """Scores by the critic with these weights."""
+        # No other state: a critic that mixes the showers of a batch is refused by its layout.
+        scores, _ = self.critic.stateless_call(weights, [], [*views, inputs], training=True)
+        return scores
+
+    def _blurred(self, views: list[Any], seed: Any) -> list[Any]:
+        """The views with the card's instance noise, which falls to zero with the last update."""
+        training = self.card.training
+        if training.instance_noise == 0:
+            return views
+        left = 1 - tf.cast(self._update, tf.float32) / training.updates
+        seeds = tf.random.split(seed, len(views))
+        normal = [tf.random.stateless_normal(tf.shape(v), seeds[i]) for i, v in enumerate(views)]
+        return instance_noise(views, training.instance_noise * left, normal)
+
+    def _labels(self, seed: Any) -> tuple[Any, ...]:
+        """What the loss takes beside the scores: noisy labels, if the card says so."""
+        training = self.card.training
+        if training.label_smoothing == 0 and training.label_flipping == 0:
+            return ()
+        uniform = tf.random.stateless_uniform((2, training.batch_size, 1), seed)
+        return noisy_labels(training.label_smoothing, training.label_flipping, uniform)
+
+    def _critic_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
+        energies, incident, inputs, latent = batch
+        training = self.card.training
+        seeds = tf.random.split(seed, 4)
+        real = self._blurred(self._views(energies, incident, inputs), seeds[0])
+        generated = self._views(self._generate(latent, inputs, incident), incident, inputs)
+        fake = [tf.stop_gradient(v) for v in self._blurred(generated, seeds[1])]
+        middle: list[Any] = []
+        if training.gradient_penalty > 0:
+            where = tf.random.stateless_uniform((training.batch_size, 1), seeds[2])
+            middle = between(real, fake, where)
+        penalties = []
+        with tf.GradientTape() as tape:
+            weights = self._critic_weights(follow=True)
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as inner:
+                inner.watch([real, fake, middle])
+                real_scores = self._judge(weights, real, inputs)
+                fake_scores = self._judge(weights, fake, inputs)
+                real_sum, fake_sum = tf.reduce_sum(real_scores), tf.reduce_sum(fake_scores)
+                if training.gradient_penalty > 0:
+                    middle_sum = tf.reduce_sum(self._judge(weights, middle, inputs))
+            adversarial, _ = self._loss(real_scores, fake_scores, *self._labels(seeds[3]))
+            loss = adversarial
+            if training.r1 > 0:
+                penalties.append(zero_centred_penalty(inner.gradient(real_sum, real)))
+                loss += 0.5 * training.r1 * penalties[-1]
+            if training.r2 > 0:
+                penalties.append(zero_centred_penalty(inner.gradient(fake_sum, fake)))
+                loss += 0.5 * training.r2 * penalties[-1]
+            if training.gradient_penalty > 0:
+                penalties.append(one_centred_penalty(inner.gradient(middle_sum, middle)))
+                loss += training.gradient_penalty * penalties[-1]
+        variables = self.critic.trainable_variables
+        self._critic_optimizer.apply(tape.gradient(loss, variables), variables)
+        gap = tf.reduce_mean(real_scores - fake_scores)
+        return tf.stack([adversarial, *penalties, gap])
+
+    def _generator_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
+        energies, incident, inputs, latent = batch
+        seeds = tf.random.split(seed, 3)
+        real = self._views(energies, incident, inputs)
+        weights = self._critic_weights(follow=False)
+        real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
+        variables = self.generator.trainable_variables
+        training = self.card.training
+        with tf.GradientTape() as tape:
+            made = self._generate(latent, inputs, incident)
+            fake = self._views(made, incident, inputs)
+            fake_scores = self._judge(weights, self._blurred(fake, seeds[1]), inputs)
+            _, adversarial = self._loss(real_scores, fake_scores)
+            of_energies = self._energy_mismatch(seeds[2])
+            loss = adversarial + training.energy_marginals * of_energies
+            of_cells = tf.constant(0.0)
+            if training.cell_marginals > 0:
+                of_cells = self._cell_marginals.mismatch(
+                    self._distribution(fake[0], made), self._distribution(real[0], energies), inputs
+                )
+                loss += training.cell_marginals * of_cells
+        self._generator_optimizer.apply(tape.gradient(loss, variables), variables)
+        self._average_weights()
+        return tf.stack([adversarial, of_energies, of_cells])
+
+    def _distribution(self, voxels: Any, energies: Any) -> Any:
+        """Functions that tell the distribution of each cell, (n, n_functions)."""
+        return cell_distribution(voxels, energies, float(self.preprocessing.count_levels[0]))

@@ -1,0 +1,179 @@
+"""What the critic sees of a shower: scaled voxels, and features standardised by condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.conditions import condition_basis, spread_by_condition
+from calogan.errors import CaloganError
+from calogan.features import layer_matrix, moment_matrix, shape_features
+from calogan.geometry import Geometry
+from calogan.showers import Showers
+
+LEAST_SPREAD = 1e-4
+"""Of a feature; features are fractions, logarithms, numbers of cells, lengths in 100 mm."""
+LEAST_VOXEL_SPREAD = 0.3
+"""Of a scaled voxel at given conditions, over nearly the largest of any voxel anywhere: cells that
+are hardly ever lit stay small."""
+FIT_SHOWERS = 50_000
+"""Showers enough to measure means and spreads."""
+SPREAD_SHOWERS = 1000
+"""Showers at whose conditions the largest spread of any voxel is looked for."""
+N_COUNT_LEVELS = 14
+COUNT_SHARPNESS = 5.0
+"""Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessing:
+    """Maps voxel energies and network conditions to the critic's two inputs.
+
+    `fit` measures, on the training showers, the mean and spread of every voxel and every feature
+    as polynomials of the conditions. The critic then sees, say, the response in units of the
+    resolution at that energy: an error of one standard deviation looks the same at 1 and at 50 GeV.
+    """
+
+    geometry: Geometry
+    energy_floor: float
+    """MeV; voxels enter as log(1 + E / floor)."""
+    voxel_mean: NDArray[np.float32]
+    """(n_basis, n_voxels): the means of these logarithms in the basis of the conditions."""
+    voxel_variance: NDArray[np.float32]
+    """(n_basis, n_voxels): their variances."""
+    least_voxel_variance: float
+    count_levels: NDArray[np.float32]
+    """MeV, (N_COUNT_LEVELS,): energies at which cells are counted, softly, per layer."""
+    mean: NDArray[np.float32]
+    """(n_basis, n_features): the features' means in the basis of the conditions."""
+    log_spread: NDArray[np.float32]
+    """(n_basis, n_features): the logarithm of their standard deviations."""
+
+    @staticmethod
+    def fit(showers: Showers, conditions: NDArray[np.float32], threshold: float) -> Preprocessing:
+        """Measure the scales.
+
+        Parameters
+        ----------
+        showers : the training showers
+        conditions : (n, n_conditions), as the network sees them
+        threshold : readout threshold in MeV, 0 for none
+        """
+        rows = slice(None, None, 1 + len(showers) // FIT_SHOWERS)
+        showers, conditions = showers.select(rows), conditions[rows]
+        energies = showers.energies
+        positive = energies[energies > 0]
+        if not len(positive):
+            raise CaloganError(
+                "no training shower has any energy; look at the store with `calogan inspect`"
+            )
+        lowest = threshold or float(np.quantile(positive, 0.05))
+        floor = lowest / 3
+        levels = np.geomspace(lowest, np.quantile(positive, 0.99), N_COUNT_LEVELS)
+        basis = condition_basis(conditions, np).astype(np.float64)
+        voxel_mean, voxel_variance = _variance_by_condition(np.log1p(energies / floor), basis)
+        variances = basis[:SPREAD_SHOWERS] @ voxel_variance
+        blank = Preprocessing(
+            showers.geometry,
+            floor,
+            voxel_mean,
+            voxel_variance,
+            max(LEAST_VOXEL_SPREAD**2 * float(np.quantile(variances, 0.99)), 1e-6),
+            levels.astype(np.float32),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.float32),
+        )
+        raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
+        mean, log_spread = spread_by_condition(raw, basis)
+        return replace(
+            blank, mean=mean.astype(np.float32), log_spread=log_spread.astype(np.float32)
+        )
+
+    @property
+    def n_energy_features(self) -> int:
+        """The features that come first: the response, and the energy of each layer."""
+        return 1 + self.geometry.n_layers
+
+    @property
+    def n_features(self) -> int:
+        return int(self.mean.shape[1])
+
+    def voxels(self, energies: Any, conditions: Any, xp: ModuleType) -> Any:
+        """Standardised voxels, (n, n_voxels); arguments as those of `features`."""
+        basis = condition_basis(conditions, xp)
+        scaled = xp.log1p(energies / self.energy_floor) - xp.matmul(basis, self.voxel_mean)
+        variance = xp.matmul(basis, self.voxel_variance)
+        return scaled / xp.sqrt(xp.maximum(variance, self.least_voxel_variance))
+
+    def features(self, energies: Any, incident: Any, conditions: Any, xp: ModuleType) -> Any:
+        """Standardised features, (n, n_features).
+
+        Parameters
+        ----------
+        energies : (n, n_voxels), MeV
+        incident : (n, 1), incident energy in MeV
+        conditions : (n, n_conditions), as the network sees them
+        xp : `numpy` or `keras.ops`
+        """
+        return self._standardised(self._raw_features(energies, incident, xp), conditions, xp)
+
+    def energy_features(
+        self, layer_energies: Any, incident: Any, conditions: Any, xp: ModuleType
+    ) -> Any:
+        """The first `n_energy_features` of `features`, from layer energies (n, n_layers) in MeV."""
+        raw = self._raw_energy_features(layer_energies, incident, xp)
+        return self._standardised(raw, conditions, xp)
+
+    def _standardised(self, raw: Any, conditions: Any, xp: ModuleType) -> Any:
+        """Raw features, all or the first of them, in units of their spread about their mean."""
+        basis = condition_basis(conditions, xp)
+        first = slice(0, raw.shape[1])
+        # What hardly varies is left small: divided by its spread it would be rounding noise.
+        log_scale = xp.minimum(
+            -xp.matmul(basis, self.log_spread[:, first]), -float(np.log(LEAST_SPREAD))
+        )
+        return (raw - xp.matmul(basis, self.mean[:, first])) * xp.exp(log_scale)
+
+    def _raw_energy_features(self, layer_energies: Any, incident: Any, xp: ModuleType) -> Any:
+        total = xp.sum(layer_energies, axis=1, keepdims=True)
+        logs = xp.log(layer_energies + self.energy_floor) - xp.log(incident)
+        return xp.concatenate([total / incident, logs], axis=1)
+
+    def _raw_features(self, energies: Any, incident: Any, xp: ModuleType) -> Any:
+        n_layers = self.geometry.n_layers
+        shapes = shape_features(energies, moment_matrix(self.geometry), n_layers, xp)
+        layer_energies = shapes.pop("layer_energy")
+        log_energy = xp.log(xp.maximum(energies, 1e-6))
+        columns = [
+            self._raw_energy_features(layer_energies, incident, xp),
+            *shapes.values(),
+        ]
+        to_layers = layer_matrix(self.geometry)
+        for level in self.count_levels:
+            steps = xp.tanh(0.5 * COUNT_SHARPNESS * (log_energy - float(np.log(level))))
+            columns.append(xp.matmul(0.5 + 0.5 * steps, to_layers))
+        return xp.concatenate(columns, axis=1)
+
+
+def _log_energy(showers: Showers) -> NDArray[np.float32]:
+    return np.log(1000 * showers.incident_energy[:, None])
+
+
+def _variance_by_condition(
+    values: NDArray[np.float32], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and variance of values, which are overwritten, as polynomials of the conditions.
+
+    For what is often exactly 0, as a voxel, whose residuals have no logarithms to speak of.
+
+    Parameters and returns are those of `spread_by_condition`.
+    """
+    inverse = np.linalg.pinv(basis).astype(np.float32)
+    mean = inverse @ values
+    values -= basis.astype(np.float32) @ mean
+    np.square(values, out=values)
+    return mean, inverse @ values

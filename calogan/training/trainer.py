@@ -1,0 +1,213 @@
+"""What every training of a generator has in common: data on the device, batches, weight average."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from calogan.card.keys import Card
+from calogan.conditions import Condition, network_input
+from calogan.features import layer_matrix
+from calogan.networks.generator import (
+    build_generator,
+    latent_sizes,
+    layer_energy_part,
+    voxel_columns,
+)
+from calogan.showers import Showers
+from calogan.training.calibration import calibrate
+from calogan.training.data import mirror_permutations
+from calogan.training.marginals import Marginals, distribution
+from calogan.training.preprocessing import Preprocessing
+
+SAMPLE_SHOWERS = 20_000
+"""Training showers kept to calibrate the energy scale on."""
+ENERGY_SHOWERS = 2048
+"""Showers whose layer energies are compared in one update: without cells they cost little."""
+
+
+class Trainer(ABC):
+    """A generator on one training set, which stays on the device; methods of training extend it.
+
+    A subclass builds what else it needs after `super().__init__`, sets `checkpoint` by
+    `_checkpoint`, and defines one update. All that is drawn at random is a function of the card's
+    seed and the number of the update.
+    """
+
+    logged: tuple[str, ...]
+    """Names of what an update returns."""
+    checkpoint: tf.train.Checkpoint
+    """All that a resumed training needs."""
+    critic: keras.Model | None = None
+    """For methods that have one; saved beside the generator."""
+
+    def __init__(self, card: Card, showers: Showers) -> None:
+        self.card = card
+        training = card.training
+        self.conditions: list[Condition] = card.condition_list
+        inputs = network_input(self.conditions, showers.conditions)
+        incident = 1000 * showers.incident_energy.astype(np.float32)
+        self.preprocessing = Preprocessing.fit(showers, inputs, card.data.readout_threshold)
+
+        self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
+        self._sample_inputs = inputs[:SAMPLE_SHOWERS]
+
+        keras.utils.set_random_seed(training.seed)
+        self._dtype = "mixed_bfloat16" if training.mixed_precision else "float32"
+        geometry = showers.geometry
+        self.generator = build_generator(
+            card.generator,
+            geometry,
+            len(self.conditions),
+            (showers.energies / incident[:, None]).mean(axis=0),
+            (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
+            dtype=self._dtype,
+        )
+        self._layer_energy_part = layer_energy_part(self.generator, geometry.n_layers)
+        self.latent_sizes = list(latent_sizes(card.generator, geometry).values())
+        self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
+        self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+        self._energies = tf.constant(showers.energies)
+        self._incident = tf.constant(incident[:, None])
+        self._inputs = tf.constant(inputs)
+        layers = showers.energies @ layer_matrix(geometry)
+        self._energy_features = tf.constant(
+            self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
+        )
+        functions = distribution(self._energy_features[:1])
+        self._energy_marginals = Marginals(functions.shape[1], len(self.conditions))
+        self._columns = tf.constant(voxel_columns(geometry))
+        self._mirrors = tf.constant(mirror_permutations(card, showers))
+        self._run = tf.function(self._updates, jit_compile=training.jit)
+
+    @property
+    def update(self) -> int:
+        """Generator updates done."""
+        return int(self._update)
+
+    def advance(self, updates: int) -> dict[str, float]:
+        """Do `updates` generator updates; returns the means of the logged quantities."""
+        means = self._run(tf.constant(updates, tf.int32))
+        return dict(zip(self.logged, means.numpy().tolist(), strict=True))
+
+    def largest_weight(self) -> float:
+        """Largest magnitude among the averaged weights; not finite once a training has diverged."""
+        return float(np.max([np.abs(average.numpy()).max() for average in self._average]))
+
+    @contextmanager
+    def generating(self) -> Iterator[keras.Model]:
+        """The generator as it is to generate: averaged weights, calibrated energy scale.
+
+        After the block the generator has its own weights again, and training may go on.
+        """
+        variables = self.generator.weights
+        raw = [variable.numpy() for variable in variables]
+        try:
+            for variable, average in zip(variables, self._average, strict=True):
+                variable.assign(average)
+            threshold = self.card.data.readout_threshold
+            calibrate(
+                self.generator,
+                self.sample,
+                self._sample_inputs,
+                threshold,
+                self.card.training.seed,
+            )
+            yield self.generator
+        finally:
+            for variable, value in zip(variables, raw, strict=True):
+                variable.assign(value)
+
+    @abstractmethod
+    def _one_update(self, seed: Any) -> Any:
+        """One update of all networks, from a seed of its own; returns the logged quantities."""
+
+    def _checkpoint(self, **more: Any) -> tf.train.Checkpoint:
+        """What all trainings keep, and `more`."""
+        return tf.train.Checkpoint(
+            generator=self.generator,
+            average=self._average,
+            update=self._update,
+            energy_marginals=self._energy_marginals,
+            **more,
+        )
+
+    def _adam(self, variables: list[Any], updates: int) -> keras.optimizers.Adam:
+        """The card's optimiser for variables that are updated `updates` times in all."""
+        training = self.card.training
+        optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(training.learning_rate, updates, alpha=0.01),
+            beta_1=training.beta_1,
+            beta_2=training.beta_2,
+            epsilon=1e-8,
+        )
+        optimizer.build(variables)
+        return optimizer
+
+    def _updates(self, updates: Any) -> Any:
+        totals = tf.zeros(len(self.logged))
+        for _ in tf.range(updates):
+            seed = tf.stack([tf.constant(self.card.training.seed, tf.int64), self._update])
+            totals += self._one_update(seed)
+            self._update.assign_add(1)
+        return totals / tf.cast(updates, tf.float32)
+
+    def _batch(self, seed: Any) -> tuple[Any, Any, Any, Any]:
+        """Random real showers, their incident energies and conditions, and latents."""
+        n = self.card.training.batch_size
+        seeds = tf.random.split(seed, 3)
+        index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
+        energies = tf.gather(self._energies, index)
+        if len(self._mirrors) > 1:
+            which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._mirrors), tf.int32)
+            energies = tf.gather(energies, tf.gather(self._mirrors, which), batch_dims=1)
+        latent = tf.random.stateless_normal((n, sum(self.latent_sizes)), seeds[2])
+        return energies, tf.gather(self._incident, index), tf.gather(self._inputs, index), latent
+
+    def _generate(self, latent: Any, inputs: Any, incident: Any) -> Any:
+        parts = tf.split(latent, self.latent_sizes, axis=1)
+        outputs = self.generator([*parts, inputs], training=True)
+        return tf.gather(outputs, self._columns, axis=1) * incident
+
+    def _energy_mismatch(self, seed: Any) -> Any:
+        """Of response and layer energies, scalar; of many showers, since no cells are made.
+
+        Zero, without any work, where the card gives it no weight.
+        """
+        if self.card.training.energy_marginals == 0:
+            return tf.constant(0.0)
+        seeds = tf.random.split(seed, 2)
+        n = ENERGY_SHOWERS
+        index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
+        latent = tf.random.stateless_normal((n, self.latent_sizes[0]), seeds[1])
+        inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
+        trunk, heads = self._layer_energy_part
+        hidden = trunk([latent, inputs], training=True)
+        logits = [head(hidden) for head in heads]
+        layers = ops.sigmoid(ops.cast(ops.concatenate(logits, axis=1), "float32")) * incident
+        made = self.preprocessing.energy_features(layers, incident, inputs, ops)
+        real = tf.gather(self._energy_features, index)
+        return self._energy_marginals.mismatch(distribution(made), distribution(real), inputs)
+
+    def _views(self, energies: Any, incident: Any, inputs: Any) -> list[Any]:
+        return [
+            self.preprocessing.voxels(energies, inputs, ops),
+            self.preprocessing.features(energies, incident, inputs, ops),
+        ]
+
+    def _average_weights(self) -> None:
+        """Let the moving average follow the generator's weights by one update.
+
+        Means and variances of batch normalization count among the weights.
+        """
+        decay = self.card.training.ema
+        for average, variable in zip(self._average, self.generator.weights, strict=True):
+            average.assign(decay * average + (1 - decay) * variable)

@@ -1,0 +1,3 @@
+"""The version of the package; CMakeLists.txt, CITATION.cff and CHANGELOG.md name it too."""
+
+__version__ = "0.1.0"

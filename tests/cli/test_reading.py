@@ -1,0 +1,94 @@
+"""The commands that look at input files: `calogan voxelize` and `calogan inspect`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.rootfiles import SAMPLE, write_par04, write_sample
+from typer.testing import CliRunner
+
+from calogan import cli
+from calogan.card.loading import load_card
+from calogan.reading import store
+from calogan.version import __version__
+
+CARDS = Path(__file__).parents[2] / "data" / "cards"
+
+
+def run(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> str:
+    """Run as the shell does; the error printed, which must be the only output."""
+    monkeypatch.setattr(sys, "argv", ["calogan", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    assert not out
+    return err
+
+
+def test_voxelize_without_a_card(tmp_path: Path) -> None:
+    text = run("voxelize", SAMPLE, "-o", tmp_path / "out.h5")
+    assert "1,000" in text
+    assert "0 with 0.000% of the energy" in text
+    assert len(store.load(tmp_path / "out.h5")) == 1000
+
+
+def test_voxelize_with_a_card_and_a_constant(tmp_path: Path) -> None:
+    path = write_par04(tmp_path / "unnamed.root")
+    card = CARDS / "par04.toml"
+    run("voxelize", path, "-o", tmp_path / "out.h5", "--config", card, "--set", "theta=1.25")
+    showers = store.load(tmp_path / "out.h5")
+    assert showers.geometry.n_layers == 45
+    assert showers.conditions["theta"] == pytest.approx(1.25)
+
+
+def test_voxelize_warns_and_lists_overflow(tmp_path: Path) -> None:
+    path = write_sample(tmp_path / "a.root")
+    card = tmp_path / "card.toml"
+    card.write_text('extends = "lar_photons.toml"\n[input]\nlength_unit = "cm"\n')
+    text = run("voxelize", path, "-o", tmp_path / "out.h5", "-c", card)
+    assert "in no layer" in text
+    assert "warning:" in text
+    assert "check [input] length_unit" in text
+
+
+def test_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.h5"
+    err = fail(monkeypatch, capsys, "voxelize", tmp_path / "none.root", "-o", out)
+    assert err.startswith("error: no file")
+    bad = write_sample(tmp_path / "a[1].root", hit_x=None)
+    err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out)
+    assert "no branch 'hit_x' in tree 'showers'" in err
+    assert "set [input.branches] x = ..." in err
+    for setting in ("theta", "theta=a", "=1"):
+        err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "--set", setting)
+        assert f"--set {setting}: expected NAME=VALUE" in err
+    err = fail(monkeypatch, capsys, "inspect", __file__)
+    assert "is not a ROOT file, HDF5 file, JSON model or run directory" in err
+    run("voxelize", SAMPLE, "-o", out)
+    err = fail(monkeypatch, capsys, "inspect", out, "--card")
+    assert "no run card to suggest" in err
+
+
+def test_inspect(tmp_path: Path) -> None:
+    text = run("inspect", SAMPLE)
+    assert "tree showers, 1,000 entries" in text
+    (tmp_path / "card.toml").write_text(run("inspect", SAMPLE, "--card"))
+    assert load_card(tmp_path / "card.toml").build_geometry().n_voxels == 504
+
+
+def test_version() -> None:
+    assert run("--version") == f"calogan {__version__}\n"

@@ -1,0 +1,104 @@
+"""From files to metrics.json and report.html, and what a generator must not be judged on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from helpers.evaluations import make_pair, quick, rings
+
+from calogan.conditions import Condition
+from calogan.errors import CaloganError
+from calogan.evaluation.evaluate import check_independent, evaluate_files, evaluate_run
+from calogan.reading import store
+from calogan.showers import Showers
+
+UNITS = [("energy", "GeV"), ("theta", "rad")]
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("stores")
+    for name, showers in zip(("reference", "generated"), make_pair(600), strict=True):
+        store.save(showers, folder / f"{name}.h5", UNITS)
+    return folder / "reference.h5", folder / "generated.h5"
+
+
+def test_two_files_give_metrics_and_a_report(stores: tuple[Path, Path], tmp_path: Path) -> None:
+    stages: list[str] = []
+    classifiers = quick().classifiers  # before the patch, which it would call
+    with (
+        patch("calogan.evaluation.compare_samples.compare_by_classifiers", lambda *_: classifiers),
+        patch("calogan.evaluation.report.render", lambda e: f"<html>{e.settings['command']}"),
+    ):
+        found, page = evaluate_files(*stores, tmp_path, threshold=0.1, progress=stages.append)
+    assert page == tmp_path / "report.html"
+    assert stages[0] == "reading" and stages[-1] == "report"
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["settings"]["n_showers"] == 600
+    assert f"--reference {stores[0]} --output {tmp_path} --threshold 0.1" in page.read_text()
+    assert written["response"]["ratio"]["value"] == found.response_ratio.value
+
+
+class FakeGenerator(SimpleNamespace):
+    """Hands out the paired sample's showers; knows energy only."""
+
+    def sample(self, conditions: dict[str, np.ndarray], seed: int) -> Showers:
+        assert set(conditions) == {"energy"}
+        return Showers(
+            self.showers.energies[: len(conditions["energy"])], conditions, self.geometry
+        )
+
+
+def run_on(reference: Path, generator: FakeGenerator, tmp_path: Path) -> dict[str, object]:
+    classifiers = quick().classifiers
+    with (
+        patch("calogan.generating.generator.Generator.load", return_value=generator),
+        patch("calogan.evaluation.compare_samples.compare_by_classifiers", lambda *_: classifiers),
+        patch("calogan.evaluation.report.render", lambda _: "<html>"),
+    ):
+        found, page = evaluate_run(tmp_path / "model.json", reference)
+    assert page == tmp_path / "model_evaluation/report.html"
+    return dict(found.settings)
+
+
+def fake_generator(stores: tuple[Path, Path]) -> FakeGenerator:
+    showers = store.load(stores[1])
+    return FakeGenerator(
+        showers=showers,
+        geometry=showers.geometry,
+        conditions=(Condition("energy", "GeV", 1, 50, "log"),),
+        readout_threshold=0.1,
+        seen_events=None,
+        identity={"inputs_sha256": []},
+        hold_out={},
+    )
+
+
+def test_a_model_is_not_judged_on_the_files_it_was_trained_on() -> None:
+    note = check_independent(["a", "b"], {"inputs_sha256": ["c"]}, "test.h5")
+    assert "trained on other files" in note
+    assert "not known" in check_independent([], {"inputs_sha256": ["c"]}, "test.h5")
+    with pytest.raises(CaloganError, match=r"1 of the 2 ROOT files that test\.h5 was made from"):
+        check_independent(["a", "b"], {"inputs_sha256": ["b", "c"]}, "test.h5")
+
+
+def test_a_run_is_judged_on_events_it_has_not_seen(
+    stores: tuple[Path, Path], tmp_path: Path
+) -> None:
+    generator = fake_generator(stores)
+    assert run_on(stores[0], generator, tmp_path)["training_events_known"] is False
+    generator.seen_events = store.load(stores[0]).fingerprints()[550:]
+    settings = run_on(stores[0], generator, tmp_path)
+    assert (settings["n_dropped"], settings["n_showers"]) == (50, 550)
+    assert set(settings["conditions"]) == {"energy", "theta"}  # type: ignore[call-overload]
+    generator.seen_events = store.load(stores[0]).fingerprints()
+    with pytest.raises(CaloganError, match=r"0 of 600 showers .*600 were used in training"):
+        run_on(stores[0], generator, tmp_path)
+    generator.geometry = rings(1)
+    with pytest.raises(CaloganError, match=r"has geometry 'small' .* makes 'rings' with 12"):
+        run_on(stores[0], generator, tmp_path)

@@ -1,0 +1,184 @@
+"""The compiled step: it learns, it repeats itself, and symmetries are honoured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers.samples import make_card, make_showers
+
+from calogan.conditions import network_input
+from calogan.errors import CaloganError
+from calogan.geometry import Geometry
+from calogan.networks.generator import voxel_fractions
+from calogan.showers import Showers
+from calogan.training.data import mirror_permutations
+from calogan.training.gan import GanTrainer
+
+
+def _weights(trainer: GanTrainer) -> list[np.ndarray]:
+    with trainer.generating() as generator:
+        return [variable.numpy() for variable in generator.trainable_variables]
+
+
+def test_the_same_seed_gives_the_same_weights(showers: Showers) -> None:
+    def weights(seed: int) -> list[np.ndarray]:
+        trainer = GanTrainer(make_card(training={"seed": seed}), showers)
+        trainer.advance(4)
+        return _weights(trainer)
+
+    first, again, other = weights(3), weights(3), weights(4)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_updates_do_not_depend_on_how_they_are_grouped(showers: Showers) -> None:
+    together, apart = (GanTrainer(make_card(), showers) for _ in range(2))
+    together.advance(4)
+    for _ in range(4):
+        apart.advance(1)
+    for a, b in zip(_weights(together), _weights(apart), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_networks_by_their_layouts_train(showers: Showers) -> None:
+    """Batch normalization in the generator; in the critic convolutions, spectrally normalized."""
+    convolutions = "CONV|4|3|3|2|2|1|1|LEAKYRELU,RESHAPE|FLAT,DENSE|16|LEAKYRELU"
+    # None, as `make_card` gives widths.
+    card = make_card(
+        generator={"layout": "DENSE|16|LINEAR,BNORM,DENSE|16|SWISH", "hidden": None},
+        critic={"layout": convolutions, "hidden": None},
+        training={"spectral_normalization": True},
+    )
+    trainer = GanTrainer(card, showers)
+    before = [weight.numpy() for weight in trainer.generator.weights]
+    losses = trainer.advance(4)
+    assert np.isfinite(list(losses.values())).all()
+    raw = [weight.numpy() for weight in trainer.generator.weights]
+    assert all((a != b).any() for a, b in zip(before, raw, strict=True))
+    with trainer.generating() as generator:
+        moved = [weight.numpy() for weight in generator.weights]
+    # The statistics of a batch normalization are averaged like the weights around it.
+    assert all((a != b).any() for a, b in zip(raw, moved, strict=True))
+    for weight, value in zip(trainer.generator.weights, raw, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+
+WASSERSTEIN = {"loss": "wasserstein", "gradient_penalty": 10, "r1": 0, "r2": 0}
+NOISE = {
+    "loss": "non_saturating",
+    "label_smoothing": 0.1,
+    "label_flipping": 0.2,
+    "instance_noise": 0.5,
+    "spectral_normalization": True,
+}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"critic_steps": 3},
+        {"mixed_precision": True, **NOISE},
+        {"jit": True, **WASSERSTEIN, "spectral_normalization": True},
+    ],
+)
+def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) -> None:
+    trainer = GanTrainer(make_card(training=setting), showers)
+    losses = trainer.advance(2)
+    assert trainer.update == 2
+    assert np.isfinite(list(losses.values())).all()
+    penalties = {"gradient_penalty"} if "gradient_penalty" in setting else {"r1", "r2"}
+    others = {"critic_loss", "score_gap", "generator_loss", "energy_mismatch", "cell_mismatch"}
+    assert losses.keys() == penalties | others
+
+
+def test_the_noise_is_a_function_of_seed_and_update(showers: Showers) -> None:
+    together, apart = (GanTrainer(make_card(training=NOISE), showers) for _ in range(2))
+    together.advance(3)
+    for _ in range(3):
+        apart.advance(1)
+    for a, b in zip(_weights(together), _weights(apart), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_instance_noise_falls_to_zero_with_the_last_update(showers: Showers) -> None:
+    trainer = GanTrainer(make_card(training={"instance_noise": 0.5, "updates": 10}), showers)
+    views = [tf.zeros((400, 20)), tf.zeros((400, 3))]
+    for update, spread in ((0, 0.5), (5, 0.25), (10, 0.0)):
+        trainer._update.assign(update)
+        first, second = trainer._blurred(views, tf.constant([1, 2], tf.int64))
+        assert np.std(first) == pytest.approx(spread, rel=0.05)
+        assert np.std(second) == pytest.approx(spread, rel=0.1)
+
+
+def test_spectral_normalization_bounds_every_layer_of_the_critic(showers: Showers) -> None:
+    trainer = GanTrainer(make_card(training={"spectral_normalization": True}), showers)
+    trainer.advance(40)
+    weights = trainer._critic_weights(follow=False)
+    kernels = [np.asarray(w) for w in weights if len(w.shape) == 2]
+    assert len(kernels) == len(trainer._directions) == 5
+    for kernel in kernels:
+        assert np.linalg.norm(kernel, 2) == pytest.approx(1, abs=0.1)
+    raw = [np.linalg.norm(v, 2) for v in trainer.critic.trainable_variables if v.name == "kernel"]
+    assert max(raw) > 1.2
+
+
+def test_mirrored_showers_keep_their_energy_and_flip_their_centre() -> None:
+    showers = make_showers(50, seed=2)
+    permutations = mirror_permutations(make_card(data={"mirror": ["x", "y"]}), showers)
+    assert len(permutations) == 4
+    np.testing.assert_array_equal(permutations[0], np.arange(showers.geometry.n_voxels))
+    x, y = showers.geometry.centres[:, 0], showers.geometry.centres[:, 1]
+    for permutation, (flip_x, flip_y) in zip(
+        permutations, [(1, 1), (-1, 1), (1, -1), (-1, -1)], strict=True
+    ):
+        moved = showers.energies[:, permutation]
+        np.testing.assert_allclose(moved.sum(axis=1), showers.energies.sum(axis=1), rtol=1e-5)
+        np.testing.assert_allclose(moved @ x, flip_x * (showers.energies @ x), rtol=1e-4, atol=1)
+        np.testing.assert_allclose(moved @ y, flip_y * (showers.energies @ y), rtol=1e-4, atol=1)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"system": "cylindrical", "r_edges": [0, 1, 5], "alpha_edges": [0, 3, 6]},
+        {"x_edges": [-1, 0, 2], "y_edges": [-1, 1]},
+    ],
+)
+def test_layers_without_the_symmetry_are_refused(layer: dict[str, object]) -> None:
+    geometry = Geometry.from_dict({"layers": [layer]})
+    showers = Showers(
+        np.ones((1, geometry.n_voxels), np.float32), {"energy": np.ones(1, "f4")}, geometry
+    )
+    with pytest.raises(CaloganError, match="'layer_0' is not symmetric under x -> -x"):
+        mirror_permutations(make_card(data={"mirror": ["x"]}), showers)
+
+
+def test_it_learns_the_response() -> None:
+    """After a short training the mean response is within 1 % at low and high conditions."""
+    showers = make_showers(2000, seed=5)
+    card = make_card(
+        training={
+            "updates": 400,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "updates_per_call": 100,
+            "jit": True,
+        }
+    )
+    trainer = GanTrainer(card, showers)
+    while trainer.update < 400:
+        trainer.advance(100)
+    inputs = network_input(card.condition_list, showers.conditions)
+    size = sum(trainer.latent_sizes)
+    latent = np.random.default_rng(0).standard_normal((len(showers), size), np.float32)
+    response = showers.apply_threshold(0.1).energies.sum(axis=1) / (1000 * showers.incident_energy)
+    raw = [variable.numpy() for variable in trainer.generator.trainable_variables]
+    with trainer.generating() as generator:
+        made = voxel_fractions(generator, showers.geometry, latent, inputs).sum(axis=1)
+    for variable, value in zip(trainer.generator.trainable_variables, raw, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    # Calibrated at all conditions, up to the error of the mean.
+    for half in (inputs[:, 0] < 0, inputs[:, 0] >= 0, inputs[:, 1] < 0, inputs[:, 1] >= 0):
+        assert made[half].mean() == pytest.approx(response[half].mean(), rel=0.01)
