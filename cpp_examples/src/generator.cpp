@@ -3,7 +3,7 @@
 #include <new>
 #include <utility>
 
-#include "cache.hpp"
+#include "compiled_model.hpp"
 #include "calogan/runner.hpp"
 #include "file.hpp"
 #include "model_file.hpp"

@@ -1,5 +1,5 @@
-// Weights of dense layers as the kernels read them: the one layout in memory and in a cache file,
-// whatever the instruction set (x86, or any little-endian machine).
+// Weights of dense layers as the kernels read them. The layout is one and the same in memory and in
+// compiled models, whatever the instruction set (x86, or any little-endian machine).
 #pragma once
 
 #include <cstddef>
