@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "file.hpp"
+#include "limits.hpp"
 #include "text.hpp"
 #include "xxh64.hpp"
 
@@ -309,20 +310,20 @@ Header check_header(std::string_view bytes, const std::string& source) {
 
 // That the plan is one for this model.
 void check_pair(const ModelFile& file, const Plan& plan, const std::string& source) {
-  if (plan.inputs.size() != file.inputs.size()) {
+  if (plan.inputs.size() != file.graph.inputs.size()) {
     fail(source, ": the plan of the compiled model has ", plan.inputs.size(),
-         " inputs, its head has ", file.inputs.size());
+         " inputs, its head has ", file.graph.inputs.size());
   }
   for (std::size_t i = 0; i < plan.inputs.size(); ++i) {
-    if (plan.inputs[i].rows != file.inputs[i].variables.size()) {
+    if (plan.inputs[i].rows != file.graph.inputs[i].variables.size()) {
       fail(source, ": input ", i, " has ", plan.inputs[i].rows,
-           " values in the plan of the compiled model, ", file.inputs[i].variables.size(),
+           " values in the plan of the compiled model, ", file.graph.inputs[i].variables.size(),
            " in its head");
     }
   }
-  if (plan.output.rows != file.labels.size()) {
+  if (plan.output.rows != file.graph.labels.size()) {
     fail(source, ": the plan of the compiled model has ", plan.output.rows,
-         " outputs, its head has ", file.labels.size(), " labels");
+         " outputs, its head has ", file.graph.labels.size(), " labels");
   }
 }
 

@@ -8,7 +8,7 @@
 //
 // Numbers are as the machine that wrote the file has them; other machines refuse it. Whatever the
 // bytes, nothing outside the file is read: the places of weights are checked here, the rest of the plan
-// like any other plan (network.cpp).
+// like any other plan (plan_check.cpp).
 #pragma once
 
 #include <memory>
@@ -18,7 +18,7 @@
 
 #include "file.hpp"
 #include "model_file.hpp"
-#include "network.hpp"
+#include "plan.hpp"
 
 namespace calogan::detail {
 
