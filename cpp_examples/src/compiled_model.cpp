@@ -44,8 +44,8 @@ std::size_t aligned(std::size_t n) {
   return (n + packed_alignment - 1) / packed_alignment * packed_alignment;
 }
 
-// The plan is written and read by the same functions visit(), with a Writer or a Reader. Each
-// number has four or eight bytes; lists begin with how many there are.
+// The functions visit() name the parts of a plan in their order, and do so to write it (with a Writer)
+// as to read it (with a Reader). Each number has four or eight bytes; lists begin with their length.
 
 class Writer {
  public:
@@ -95,7 +95,7 @@ class Writer {
 
   const std::string& bytes() const { return bytes_; }
 
-  // What is to follow the plan: each block at the next multiple of packed_alignment.
+  // The blocks that follow the plan, each at the next multiple of packed_alignment.
   const std::vector<std::string_view>& weights() const { return weights_; }
   std::size_t weights_size() const { return weights_size_; }
 
@@ -148,7 +148,8 @@ class Reader {
     take(values.data(), values.size() * sizeof(float));
   }
 
-  // Of items that take at least so many bytes: memory is taken for no more than can be there.
+  // An item takes at least `least_bytes`, so a list longer than the file is refused before memory is
+  // taken for it.
   template <class Item>
   void list(std::vector<Item>& items, std::size_t least_bytes) {
     items.resize(count(least_bytes));
@@ -308,7 +309,7 @@ Header check_header(std::string_view bytes, const std::string& source) {
   return header;
 }
 
-// That the plan is one for this model.
+// Throws unless the plan is one for this model.
 void check_pair(const ModelFile& file, const Plan& plan, const std::string& source) {
   if (plan.inputs.size() != file.graph.inputs.size()) {
     fail(source, ": the plan of the compiled model has ", plan.inputs.size(),

@@ -29,7 +29,7 @@ struct CompiledModel {
   std::string json_sha256;
 };
 
-// Whether these are the first bytes of a compiled model.
+// Whether the bytes begin as a compiled model does.
 bool is_compiled(std::string_view bytes);
 
 // Throws Error naming `source`. The plan's weights point into `bytes`, which `owner` keeps, and which
@@ -37,7 +37,7 @@ bool is_compiled(std::string_view bytes);
 CompiledModel read_compiled(std::string_view bytes, std::shared_ptr<const void> owner,
                             const std::string& source);
 
-// The same of bytes that need not stay.
+// The same from a copy of the bytes, which need not stay.
 CompiledModel copy_compiled(std::string_view bytes, const std::string& source);
 
 // A compiled model in a file; none if the file is something else.

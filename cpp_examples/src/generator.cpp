@@ -64,7 +64,9 @@ Weights Generator::weights() const noexcept { return model_->weights; }
 const std::string& Generator::json_sha256() const noexcept { return model_->json_sha256; }
 
 const std::string& Generator::name() const noexcept { return model_->name; }
-const std::vector<Condition>& Generator::conditions() const noexcept { return model_->inputs.conditions(); }
+const std::vector<Condition>& Generator::conditions() const noexcept {
+  return model_->inputs.conditions();
+}
 std::size_t Generator::n_voxels() const noexcept { return model_->cells.size(); }
 std::size_t Generator::latent_size() const noexcept { return model_->inputs.latent_size(); }
 std::size_t Generator::n_outputs() const noexcept { return model_->network.n_outputs(); }

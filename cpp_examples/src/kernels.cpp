@@ -43,8 +43,8 @@ inline Vector select(Mask mask, Vector yes, Vector no) { return mask ? yes : no;
 // ---------------------------------------------------------------------------------------------
 // Dense layers
 
-// A format says how weights are read: those of `inputs` inputs at once, each as a vector, from words
-// of lane_bytes for a row.
+// A format says how weights are read. Each row has a word of lane_bytes for `inputs` inputs; read()
+// makes of a vector of such words one vector of weights per input.
 
 constexpr std::size_t lane_bytes = 4;
 
@@ -111,11 +111,11 @@ __attribute__((noinline)) void tile(const Part& part, const Columns& columns) {
       }
     }
   }
-  // Partial sums over a few inputs at a time, then summed: rounding errors grow with the square root
-  // of the length of a sum, and these are the errors that a softmax magnifies.
+  // Partial sums over a few inputs at a time are then summed. Rounding errors grow with the square root
+  // of the length of a sum, and a softmax magnifies them.
   for (std::size_t first = 0; first < part.inputs; first += stretch) {
     const std::size_t end = first + stretch < part.inputs ? first + stretch : part.inputs;
-    // Keeps `sum` in memory meanwhile: the registers are for the partial sums.
+    // Makes the compiler keep `sum` in memory here: the registers are for the partial sums.
     asm volatile("" : : "r"(sum) : "memory");
     const unsigned char* const scales = weights;
     if (Format::scaled) weights += part.lanes * sizeof(float);
@@ -296,8 +296,8 @@ inline Vector exponential_linear(Vector x, float alpha) {
   return select(x < 0.0f, minus_one * alpha, x);
 }
 
-// Calls f(i, load) for the vectors of y and stores what it returns; load(p) loads p[i]. In the last,
-// what is beyond the rows counts as `filler`.
+// Stores f(read) in each vector of y; read(p) is the vector at the same place of p. What lies beyond
+// the rows in the last one reads as `filler`.
 template <class F>
 void each_vector(float* y, std::size_t rows, float filler, F f) {
   std::size_t i = 0;
@@ -331,7 +331,7 @@ void softmax(float* y, std::size_t rows) {
   for (std::size_t j = 1; j < width; ++j) largest = larger[j] > largest ? larger[j] : largest;
   for (; i < rows; ++i) largest = y[i] > largest ? y[i] : largest;
   Vector sums{};
-  // So far below the largest, the filler adds nothing.
+  // The filler is so far below the largest that it adds nothing to the sum.
   each_vector(y, rows, largest - 100.0f, [&sums, y, largest](auto read) {
     const Vector below = read(y) - largest;
     const Vector e = select(below < -50.0f, Vector{}, exponential(below));

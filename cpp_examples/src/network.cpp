@@ -10,8 +10,8 @@ namespace calogan::detail {
 
 namespace {
 
-// Copies the `rows` elements of a shower to y and puts, one embedding after another, the numbers of a
-// category where the category was.
+// Copies a shower's elements to y. There, each embedding replaces one element, a category, by the
+// numbers that stand for it.
 void embed(const std::vector<Embedding>& embeddings, const float* x, std::size_t rows, float* y) {
   std::copy(x, x + rows, y);
   std::size_t width = rows;
@@ -36,7 +36,7 @@ void embed(const std::vector<Embedding>& embeddings, const float* x, std::size_t
 Network::Network(Plan plan, const std::string& source, const Kernels& kernels)
     : kernels_(&kernels), plan_(std::move(plan)) {
   plan_.check(source);
-  // What a matrix product reads should stay in the second-level cache beside the weights in use.
+  // What a matrix product reads should stay in the second-level cache, beside the weights in use.
   std::size_t widest = 1;
   for (const Step& step : plan_.steps) {
     if (step.matrices) widest = std::max(widest, step.in.rows);
@@ -44,7 +44,7 @@ Network::Network(Plan plan, const std::string& source, const Kernels& kernels)
   constexpr std::size_t cache_floats = (std::size_t{512} << 10) / sizeof(float);
   constexpr std::size_t tile = 24;  // a multiple of every kernel's number of columns
   block_ = std::clamp(cache_floats / widest / tile * tile, tile, 8 * tile);
-  // However large a network is, a thread's workspace is not.
+  // A large network gets fewer showers at once, so that a thread's workspace stays small.
   constexpr std::size_t workspace_floats = (std::size_t{64} << 20) / sizeof(float);
   const std::size_t fitting = workspace_floats / plan_.floats_per_shower;
   if (fitting < block_) block_ = std::max<std::size_t>(1, fitting / tile * tile);

@@ -19,7 +19,7 @@ class Network {
 
   std::size_t n_outputs() const { return plan_.output.rows; }
 
-  // How many showers one call of run() takes at most, chosen to stay within the cache.
+  // How many showers one call of run() takes at most: so many that they stay in the processor's cache.
   std::size_t block() const { return block_; }
 
   // Floats needed by run().

@@ -8,7 +8,7 @@ namespace calogan::detail {
 
 namespace {
 
-// What a step may touch, and how much all of them do.
+// Follows the steps as running them would: what each reads and writes, and how much they multiply.
 class PlanCheck {
  public:
   PlanCheck(const Plan& plan, const std::string& source) : plan_(plan), source_(source) {}
@@ -41,7 +41,7 @@ class PlanCheck {
   }
 
   void count(std::size_t rows, std::size_t columns) {
-    // Rows and columns are bounded by max_width, the sum by what is checked here.
+    // Nothing overflows: rows and columns are at most max_width, the sum so far at most max_operations.
     operations_ += rows * columns;
     if (operations_ > max_operations) {
       fail("a shower would take more than ", max_operations, " multiplications");
