@@ -63,7 +63,7 @@ class Conditions {
     const std::map<std::string, Range> ranges = parse_conditions(options, generator);
     const auto& wanted = generator.conditions();
     if (!options.like.empty() && !ranges.empty()) {
-      throw UsageError("--like gives all conditions; leave out --" + ranges.begin()->first);
+      fail("--like gives all conditions; leave out --" + ranges.begin()->first);
     }
     columns_.resize(wanted.size());
     if (!options.like.empty()) columns_ = read_conditions(options.like, generator);
@@ -88,7 +88,7 @@ class Conditions {
     }
     if (missing.empty()) return;
     if (!options.like.empty()) fail(options.like, " lacks ", missing, ", which the model needs");
-    throw UsageError(text("the model needs ", missing, "; give a value or LOW:HIGH"));
+    fail("the model needs ", missing, "; give a value or LOW:HIGH");
   }
 
   // The number of showers, if a file says it.
@@ -188,7 +188,7 @@ class Progress {
 int compile(const Options& options) {
   if (options.number || !options.output.empty() || !options.like.empty() ||
       !options.conditions.empty()) {
-    throw UsageError("--compile makes no showers; compile first, then generate from the result");
+    fail("--compile makes no showers; compile first, then generate from the result");
   }
   const Clock::time_point start = Clock::now();
   Generator::compile(options.model, options.compile, options.weights.value_or(Weights::float32));
@@ -204,7 +204,8 @@ int compile(const Options& options) {
 
 int run(const Options& options) {
   if (!options.compile.empty()) return compile(options);
-  if (options.weights) throw UsageError("--weights is for --compile");
+  if (options.weights) fail("--weights is for --compile");
+  if (!options.output.empty()) check_output_name(options.output);
   const Clock::time_point start = Clock::now();
   Generator generator = Generator::load(options.model);
   const double loading = seconds_since(start);
@@ -219,7 +220,7 @@ int run(const Options& options) {
   }
   const Conditions conditions(options, generator);
   if (options.number && conditions.n()) {
-    throw UsageError(text(options.like, " gives the number of showers; leave out --number"));
+    fail(options.like, " gives the number of showers; leave out --number");
   }
   const std::uint64_t n = conditions.n() ? *conditions.n() : options.number.value_or(1000);
   if (n == 0) fail(options.like, " holds no showers");
@@ -333,11 +334,11 @@ int main(int argc, char** argv) {
       std::cout << "calogan-generate " << calogan::version() << '\n';
       return 0;
     }
-    if (options.model.empty()) throw UsageError("no model file; --help tells more");
+    if (options.model.empty()) fail("no model file; --help tells more");
     std::signal(SIGINT, [](int) { interrupted = 1; });
     std::signal(SIGTERM, [](int) { interrupted = 1; });
     return run(options);
-  } catch (const UsageError& error) {
+  } catch (const calogan::Error& error) {  // something given cannot be used
     std::cerr << "calogan-generate: " << error.what() << '\n';
     return 2;
   } catch (const std::exception& error) {

@@ -9,6 +9,7 @@
 
 namespace calogan::app {
 
+using detail::fail;
 using detail::text;
 
 const char* const help_text =
@@ -30,7 +31,8 @@ conditions
 
 options
   -n, --number N        how many showers, default 1000; not with --like
-  -o, --output FILE     .h5: a store of showers as 'calogan voxelize' writes them
+  -o, --output FILE     the ending says the format; others than these are refused
+                        .h5, .hdf5: a store of showers as 'calogan voxelize' writes them
                         .csv: one row per cell over threshold: event, the conditions, layer, number
                         of the cell in its layer, x, y, z (centre, mm), energy (MeV)
   --like FILE.h5        one shower for each entry of a store, same order, same conditions, which
@@ -53,6 +55,12 @@ options
   -h, --help            this text
   --version
 
+exit status
+  0    done
+  1    an error that is not in what was given, such as too little memory
+  2    something given cannot be used: an option, a condition, a model, a file
+  130  interrupted
+
 examples
   calogan-generate generator.json --energy 10 --theta 0.1 -n 1000 -o showers.csv
   calogan-generate generator.json --energy 1:50 --theta 0:0.35 -n 100000 --threads 4 -o showers.h5
@@ -66,7 +74,7 @@ std::uint64_t whole_number(const std::string& name, const std::string& value, st
   const char* const end = value.data() + value.size();
   const auto result = std::from_chars(value.data(), end, out);
   if (result.ec != std::errc() || result.ptr != end || out < least) {
-    throw UsageError(text(name, " is \"", value, "\", expected a whole number, ", least, " or more"));
+    fail(name, " is \"", value, "\", expected a whole number, ", least, " or more");
   }
   return out;
 }
@@ -76,7 +84,7 @@ double number(const std::string& name, std::string_view value) {
   const char* const end = value.data() + value.size();
   const auto result = std::from_chars(value.data(), end, out);
   if (result.ec != std::errc() || result.ptr != end || !std::isfinite(out)) {
-    throw UsageError(text(name, " is \"", value, "\", expected a number"));
+    fail(name, " is \"", value, "\", expected a number");
   }
   return out;
 }
@@ -85,7 +93,7 @@ Weights weights_format(const std::string& value) {
   if (value == "float32") return Weights::float32;
   if (value == "bfloat16") return Weights::bfloat16;
   if (value == "int8") return Weights::int8;
-  throw UsageError(text("--weights is \"", value, "\", expected float32, bfloat16 or int8"));
+  fail("--weights is \"", value, "\", expected float32, bfloat16 or int8");
 }
 
 std::size_t distance(const std::string& a, const std::string& b) {
@@ -170,7 +178,7 @@ Options parse_options(const std::vector<std::string>& arguments) {
     std::string name = arguments[i];
     if (name.size() < 2 || name[0] != '-') {
       if (!options.model.empty()) {
-        throw UsageError(text("got two models, ", options.model, " and ", name, ", expected one"));
+        fail("got two models, ", options.model, " and ", name, ", expected one");
       }
       options.model = name;
       continue;
@@ -185,21 +193,21 @@ Options parse_options(const std::vector<std::string>& arguments) {
         [&](const Option& option) { return name == option.name || name == option.short_name; });
     const bool own = found != own_options().end();
     if (!own && name.substr(0, 2) != "--") {
-      throw UsageError(text("no option ", name, "; --help lists them"));
+      fail("no option ", name, "; --help lists them");
     }
     if (own && !found->takes_value) {
-      if (value) throw UsageError(text(name, " takes no value"));
+      if (value) fail(name, " takes no value");
       found->set(options, {});
       continue;
     }
     if (!value) {
-      if (++i == arguments.size()) throw UsageError(text(name, " needs a value"));
+      if (++i == arguments.size()) fail(name, " needs a value");
       value = arguments[i];
     }
     if (own) {
       found->set(options, *value);
     } else if (!options.conditions.emplace(name.substr(2), *value).second) {
-      throw UsageError(text(name, " is given twice"));
+      fail(name, " is given twice");
     }
   }
   return options;
@@ -220,18 +228,18 @@ std::map<std::string, Range> parse_conditions(const Options& options, const Gene
       for (const Condition& c : known) names.push_back("--" + c.name);
       for (const Option& o : own_options()) names.push_back(o.name);
       const std::string near = nearest(option, names);
-      throw UsageError(text("no option ", option, ", and no such condition in the model",
-                            near.empty() ? "; --help lists the options" : "; nearest: ", near));
+      fail("no option ", option, ", and no such condition in the model",
+           near.empty() ? "; --help lists the options" : "; nearest: ", near);
     }
     Range range{};
     if (const std::size_t colon = value.find(':'); colon != std::string::npos) {
       const std::string_view view = value;
       range = {number(option, view.substr(0, colon)), number(option, view.substr(colon + 1))};
       if (range.low > range.high) {
-        throw UsageError(text(option, " is \"", value, "\", expected LOW:HIGH with LOW <= HIGH"));
+        fail(option, " is \"", value, "\", expected LOW:HIGH with LOW <= HIGH");
       }
       if (condition->logarithmic && !(range.low > 0)) {
-        throw UsageError(text(option, " is \"", value, "\"; its scale is logarithmic, expected LOW > 0"));
+        fail(option, " is \"", value, "\"; its scale is logarithmic, expected LOW > 0");
       }
     } else {
       const double single = number(option, value);

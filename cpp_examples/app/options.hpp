@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,12 +12,6 @@
 #include "calogan/runner.hpp"
 
 namespace calogan::app {
-
-// A mistake on the command line; the program ends with status 2.
-class UsageError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 // "10" is 10..10.
 struct Range {
@@ -47,9 +40,10 @@ struct Options {
   std::map<std::string, std::string> conditions;
 };
 
+// Throws Error for a mistake.
 Options parse_options(const std::vector<std::string>& arguments);
 
-// The value or range of each condition that was given; UsageError for a name the model lacks.
+// The value or range of each condition that was given. Throws Error for a name the model lacks.
 std::map<std::string, Range> parse_conditions(const Options& options, const Generator& generator);
 
 // The name most like `wanted`, or "" if none is close.

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "text.hpp"
 
@@ -96,18 +97,24 @@ class Csv : public Output {
   std::string buffer_;
 };
 
-bool ends_with(const std::string& name, std::string_view ending) {
-  return name.size() > ending.size() &&
-         name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
+std::string ending_of(const std::string& path) {
+  return std::filesystem::path(path).extension().string();
 }
 
 }  // namespace
 
+void check_output_name(const std::string& path) {
+  const std::string ending = ending_of(path);
+  if (ending != ".csv" && ending != ".h5" && ending != ".hdf5") {
+    fail("cannot write ", path, ": its ending is '", ending, "', expected .csv, .h5 or .hdf5");
+  }
+}
+
 std::unique_ptr<Output> make_output(const std::string& path, const Generator& generator,
                                     const RunInfo& info) {
-  if (ends_with(path, ".csv")) return std::make_unique<Csv>(path, generator, info);
-  if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return make_store(path, generator, info);
-  fail("the output is ", path, ", expected a name ending in .csv or .h5");
+  check_output_name(path);
+  if (ending_of(path) == ".csv") return std::make_unique<Csv>(path, generator, info);
+  return make_store(path, generator, info);
 }
 
 }  // namespace calogan::app

@@ -30,7 +30,10 @@ class Output {
   virtual void finish() = 0;
 };
 
-// By the ending of `path`: .csv or .h5 (.hdf5). Throws Error for others.
+// Throws Error unless the ending of `path` names a format: .csv, .h5 or .hdf5.
+void check_output_name(const std::string& path);
+
+// In the format that the ending of `path` names.
 std::unique_ptr<Output> make_output(const std::string& path, const Generator& generator,
                                     const RunInfo& info);
 

@@ -21,13 +21,13 @@ using calogan::Vector;
 using calogan::Weights;
 using calogan::detail::text;
 
-// A mistake of the caller's, as opposed to one in a file or in the conditions.
+// A mistake in the call itself, such as a buffer that is too small; not one in a file or a condition.
 class BadArgument : public calogan::Error {
  public:
   using Error::Error;
 };
 
-// No memory is taken when an error is kept: there may be none.
+// A fixed buffer: when memory has run out, there is still room for the message.
 thread_local char last_error[2048] = "";
 
 void keep(const char* message) noexcept {
@@ -59,7 +59,7 @@ calogan_status guarded(F f) noexcept {
   return CALOGAN_INTERNAL;
 }
 
-// Says that what was given for an argument is null, unless nothing was to be there.
+// Throws if a pointer is null, unless no elements were to be there.
 void check_pointer(const void* pointer, const char* name, std::size_t n = 1) {
   if (pointer == nullptr && n > 0) throw BadArgument(text("argument ", name, " is null"));
 }
@@ -123,7 +123,7 @@ calogan_status create(calogan_generator** out, Make make) noexcept {
   });
 }
 
-// f of the generator, or a value in its place if there is none.
+// f(generator), or `otherwise` for a null pointer.
 template <class F, class Value>
 Value of(const calogan_generator* generator, F f, Value otherwise) noexcept {
   return generator == nullptr ? otherwise : f(generator->generator);

@@ -81,7 +81,7 @@ void write_file(const std::string& path, const std::vector<std::string_view>& pa
   for (const std::string_view part : parts) {
     check(std::fwrite(part.data(), 1, part.size(), file.get()) == part.size());
   }
-  // On the disk before it takes the other's name, so that no crash leaves an empty file there.
+  // It is on the disk before it gets its name, so that no crash leaves an empty file of that name.
   check(std::fflush(file.get()) == 0);
   check(::fsync(::fileno(file.get())) == 0);
   check(std::fclose(file.release()) == 0);

@@ -33,9 +33,8 @@ class File {
   int descriptor_;
 };
 
-// All of a regular file, as it is when mapped, in memory that all processes share. A file that is
-// replaced by another stays as it was; one that somebody makes shorter in place ends the process when
-// what is gone is read.
+// All of a regular file, in memory that all processes share. If another file takes its name, the
+// mapping stays as it was. If the file itself is cut short, reading what is gone ends the process.
 class Mapping {
  public:
   explicit Mapping(const File& file);
@@ -50,7 +49,7 @@ class Mapping {
   void* data_;
 };
 
-// Whether both are there and one and the same file.
+// Whether both names are of one file, which is there.
 bool same_file(const std::string& a, const std::string& b);
 
 // Writes the parts one after another to a file beside `path`, which then takes its place.

@@ -1,26 +1,23 @@
-// This file is compiled once per instruction set, with CALOGAN_KERNELS naming the variant. It must
-// not use inline functions or templates of other headers: the linker would keep one variant's copy
-// for all, and a machine without that instruction set would fail.
-#include "kernels.hpp"
+// Dense layers, activations and what else is done with each element of a layer. Compiled once per
+// instruction set; see kernels_variant.hpp for what may be included.
+#include "kernels_variant.hpp"
 
 namespace calogan::detail {
 namespace {
 
+// The sums of a tile, some panels by some columns, stay in registers: for P panels, as many columns as
+// leave room for the weights.
 #if defined(__AVX512F__)
-constexpr std::size_t width = 16;  // floats in a register
-// Register tiles, panels by columns: for P panels, what leaves room for the weights beside the sums.
 constexpr std::size_t tile_panels = 4;
 constexpr std::size_t single_panels = 4;  // for one column
 constexpr std::size_t tile_columns(std::size_t panels) {
   return panels == 4 ? 6 : panels == 3 ? 8 : 12;
 }
 #elif defined(__AVX__)
-constexpr std::size_t width = 8;
 constexpr std::size_t tile_panels = 1;
 constexpr std::size_t single_panels = 4;
 constexpr std::size_t tile_columns(std::size_t) { return 6; }
 #else
-constexpr std::size_t width = 4;
 constexpr std::size_t tile_panels = 1;
 constexpr std::size_t single_panels = 2;
 constexpr std::size_t tile_columns(std::size_t) { return 2; }
@@ -46,8 +43,8 @@ inline Vector select(Mask mask, Vector yes, Vector no) { return mask ? yes : no;
 // ---------------------------------------------------------------------------------------------
 // Dense layers
 
-// A format says how weights are read: those of `inputs` inputs at once, each as a vector, from words
-// of lane_bytes for a row.
+// A format says how weights are read. Each row has a word of lane_bytes for `inputs` inputs; read()
+// makes of a vector of such words one vector of weights per input.
 
 constexpr std::size_t lane_bytes = 4;
 
@@ -114,11 +111,11 @@ __attribute__((noinline)) void tile(const Part& part, const Columns& columns) {
       }
     }
   }
-  // Partial sums over a few inputs at a time, then summed: rounding errors grow with the square root
-  // of the length of a sum, and these are the errors that a softmax magnifies.
+  // Partial sums over a few inputs at a time are then summed. Rounding errors grow with the square root
+  // of the length of a sum, and a softmax magnifies them.
   for (std::size_t first = 0; first < part.inputs; first += stretch) {
     const std::size_t end = first + stretch < part.inputs ? first + stretch : part.inputs;
-    // Keeps `sum` in memory meanwhile: the registers are for the partial sums.
+    // Makes the compiler keep `sum` in memory here: the registers are for the partial sums.
     asm volatile("" : : "r"(sum) : "memory");
     const unsigned char* const scales = weights;
     if (Format::scaled) weights += part.lanes * sizeof(float);
@@ -299,8 +296,8 @@ inline Vector exponential_linear(Vector x, float alpha) {
   return select(x < 0.0f, minus_one * alpha, x);
 }
 
-// Calls f(i, load) for the vectors of y and stores what it returns; load(p) loads p[i]. In the last,
-// what is beyond the rows counts as `filler`.
+// Stores f(read) in each vector of y; read(p) is the vector at the same place of p. What lies beyond
+// the rows in the last one reads as `filler`.
 template <class F>
 void each_vector(float* y, std::size_t rows, float filler, F f) {
   std::size_t i = 0;
@@ -334,7 +331,7 @@ void softmax(float* y, std::size_t rows) {
   for (std::size_t j = 1; j < width; ++j) largest = larger[j] > largest ? larger[j] : largest;
   for (; i < rows; ++i) largest = y[i] > largest ? y[i] : largest;
   Vector sums{};
-  // So far below the largest, the filler adds nothing.
+  // The filler is so far below the largest that it adds nothing to the sum.
   each_vector(y, rows, largest - 100.0f, [&sums, y, largest](auto read) {
     const Vector below = read(y) - largest;
     const Vector e = select(below < -50.0f, Vector{}, exponential(below));
@@ -403,103 +400,10 @@ void gate(const float* x, std::size_t ldx, std::size_t row, float weight, float 
   }
 }
 
-// ---------------------------------------------------------------------------------------------
-// Normal deviates
-
-constexpr std::size_t half_width = width / 2;
-typedef double Doubles __attribute__((vector_size(half_width * 8)));
-typedef std::uint64_t Words __attribute__((vector_size(half_width * 8)));
-
-template <class To, class From>
-inline To bits_of(From from) {
-  static_assert(sizeof(To) == sizeof(From), "bits are kept");
-  To to;
-  __builtin_memcpy(&to, &from, sizeof to);
-  return to;
-}
-
-// Adding this leaves a number rounded to an integer in the low bits.
-constexpr double rounder = 6755399441055744.0;  // 1.5 x 2^52
-constexpr std::uint64_t rounder_bits = 0x4338000000000000;
-
-// The middle of one of 2^32 equal parts of (0, 1).
-inline Doubles middle(Words word) {
-  const Doubles above = bits_of<Doubles>(word | std::uint64_t{0x4330000000000000});  // 2^52 + word
-  return (above - 4503599627370496.0 + 0.5) * 0x1p-32;
-}
-
-// ln x = k ln 2 + ln m with m in sqrt(1/2)..sqrt(2), and ln m = 2 artanh((m - 1) / (m + 1)).
-inline Doubles logarithm(Doubles x) {
-  constexpr std::uint64_t one = 0x3FF0000000000000;
-  constexpr std::uint64_t root_half = 0x3FE6A09E667F3BCD;
-  const Words bits = bits_of<Words>(x);
-  const Words k = ((bits + (one - root_half)) >> 52) - 1023;
-  const Doubles m = bits_of<Doubles>(bits - (k << 52));
-  const Doubles s = (m - 1.0) / (m + 1.0);
-  const Doubles z = s * s;
-  Doubles p = z * (1.0 / 17) + 1.0 / 15;
-  p = p * z + 1.0 / 13;
-  p = p * z + 1.0 / 11;
-  p = p * z + 1.0 / 9;
-  p = p * z + 1.0 / 7;
-  p = p * z + 1.0 / 5;
-  p = p * z + 1.0 / 3;
-  const Doubles exponent = bits_of<Doubles>(k + rounder_bits) - rounder;
-  return exponent * 0.693147180559945309417 + 2.0 * (s * z * p + s);
-}
-
-void box_muller(const std::uint64_t* u, const std::uint64_t* v, double* cosines, double* sines) {
-  double radius[deviate_pairs];
-  for (std::size_t i = 0; i < deviate_pairs; i += half_width) {
-    Words words;
-    __builtin_memcpy(&words, u + i, sizeof words);
-    const Doubles square = -2.0 * logarithm(middle(words));
-    __builtin_memcpy(radius + i, &square, sizeof square);
-  }
-  for (double& r : radius) r = __builtin_sqrt(r);
-  for (std::size_t i = 0; i < deviate_pairs; i += half_width) {
-    Words words;
-    __builtin_memcpy(&words, v + i, sizeof words);
-    // 2 pi v = pi / 2 quarter + x with |x| <= pi / 4, where Taylor's series are short.
-    const Doubles turn = middle(words);
-    const Doubles shifted = turn * 4.0 + rounder;
-    const Words quarter = bits_of<Words>(shifted);
-    const Doubles x = (turn - (shifted - rounder) * 0.25) * 6.283185307179586476925;
-    const Doubles z = x * x;
-    Doubles s = z * (1.0 / 6227020800) - 1.0 / 39916800;
-    s = s * z + 1.0 / 362880;
-    s = s * z - 1.0 / 5040;
-    s = s * z + 1.0 / 120;
-    s = s * z - 1.0 / 6;
-    s = s * z * x + x;
-    Doubles c = z * (-1.0 / 87178291200) + 1.0 / 479001600;
-    c = c * z - 1.0 / 3628800;
-    c = c * z + 1.0 / 40320;
-    c = c * z - 1.0 / 720;
-    c = c * z + 1.0 / 24;
-    c = c * z - 0.5;
-    c = c * z + 1.0;
-    const auto odd = (quarter & 1) != 0;
-    Doubles r;
-    __builtin_memcpy(&r, radius + i, sizeof r);
-    const Doubles along = r * (odd ? s : c);
-    const Doubles across = r * (odd ? c : s);
-    const Doubles cosine = ((quarter + 1) & 2) != 0 ? -along : along;
-    const Doubles sine = (quarter & 2) != 0 ? -across : across;
-    __builtin_memcpy(cosines + i, &cosine, sizeof cosine);
-    __builtin_memcpy(sines + i, &sine, sizeof sine);
-  }
-}
-
-#define CALOGAN_TEXT_OF(name) #name
-#define CALOGAN_TEXT(name) CALOGAN_TEXT_OF(name)
-#define CALOGAN_JOIN_OF(a, b) a##b
-#define CALOGAN_JOIN(a, b) CALOGAN_JOIN_OF(a, b)
-
 }  // namespace
 
-extern const Kernels CALOGAN_JOIN(kernels_, CALOGAN_KERNELS);
-const Kernels CALOGAN_JOIN(kernels_, CALOGAN_KERNELS) = {CALOGAN_TEXT(CALOGAN_KERNELS), dense,
-                                                         activate, affine, gate, box_muller};
+extern const Kernels CALOGAN_VARIANT(kernels);
+const Kernels CALOGAN_VARIANT(kernels) = {
+    CALOGAN_TEXT(CALOGAN_KERNELS), dense, activate, affine, gate, CALOGAN_VARIANT(box_muller)};
 
 }  // namespace calogan::detail

@@ -26,10 +26,10 @@ struct Activation {
   float alpha = 0;
 };
 
-// A dense layer's weights are kept in panels of this many rows (outputs), and panels in groups of up
-// to group_panels, as even as can be (the larger ones first). A group is stored input by input, for
-// each input panel by panel: a matrix is read from its beginning to its end, which is what processors
-// prefetch best.
+// A dense layer's weights are kept in panels of panel_rows rows (outputs). Up to group_panels panels
+// make a group; groups are as equal as can be, the larger ones first. A group is stored input by input,
+// and for each input panel by panel. So a matrix is read from its beginning to its end, which is what
+// processors prefetch best.
 constexpr std::size_t panel_rows = 16;
 constexpr std::size_t group_panels = 4;
 
@@ -67,8 +67,8 @@ struct Kernels {
                 std::size_t n);
 
   // y = f(y), in place, for n columns; softmax is over a column. Within 4e-7 of the exact value,
-  // relative. As in lwtnn, sigmoid is exactly 0 below -30; softmax gives exactly 0 where the exact
-  // value is below e^-50 of the largest. So no denormal numbers arise.
+  // relative. So that no denormal numbers arise, sigmoid is exactly 0 below -30, as in lwtnn, and
+  // softmax where the exact value is below e^-50 of the largest.
   void (*activate)(Activation f, float* y, std::size_t rows, std::size_t ldy, std::size_t n);
 
   // y = x * scale + shift, or with `more` y += that, for n columns; scale and shift hold `rows`
@@ -80,9 +80,9 @@ struct Kernels {
   void (*gate)(const float* x, std::size_t ldx, std::size_t row, float weight, float bias, float* y,
                std::size_t ldy, std::size_t rows, std::size_t n);
 
-  // The Box-Muller transform of deviate_pairs pairs of 32-bit words: with u and v the middles of the
-  // 2^32 equal parts of (0, 1) that they number, sqrt(-2 ln u) times cos and sin of 2 pi v, within
-  // 1e-13. Each pair's result is the same whatever the others are.
+  // The Box-Muller transform of deviate_pairs pairs of words: sqrt(-2 ln u) times cos and sin of
+  // 2 pi v, within 1e-13. A word w < 2^32 stands for the number (w + 1/2) / 2^32. The result of a pair
+  // does not depend on the others.
   void (*box_muller)(const std::uint64_t* u, const std::uint64_t* v, double* cosines, double* sines);
 };
 

@@ -1,67 +1,16 @@
-// What a model file says, checked piece by piece (names, types, ranges of each field, and that what
-// it refers to is there); that the pieces fit each other is checked where they are put together, in
-// network.cpp and generator.cpp.
+// A model file as a whole: lwtnn's graph, and the block "calogan" that says what its inputs and outputs
+// mean. Each field is checked by itself; whether they fit each other is checked where they are used.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "calogan/runner.hpp"
 #include "file.hpp"
-#include "kernels.hpp"
+#include "lwtnn.hpp"
 
 namespace calogan::detail {
-
-// What is beyond these is refused before memory is taken for it, or time. Weights need no limit of
-// their own: they cannot outnumber the bytes of the file.
-constexpr std::size_t max_inputs = 10'000;
-constexpr std::size_t max_nodes = 100'000;
-constexpr std::size_t max_steps = 4 * max_nodes;
-constexpr std::size_t max_width = std::size_t{1} << 24;
-constexpr std::size_t max_operations = std::size_t{1} << 33;  // for one shower
-constexpr std::size_t max_conditions = 100;
-constexpr std::size_t max_self_tests = 100;
-
-struct Variable {
-  std::string name;
-  double offset;  // the network sees (value + offset) * scale
-  double scale;
-};
-
-struct InputNode {
-  std::string name;
-  std::vector<Variable> variables;
-};
-
-struct Node {
-  enum class Type { input, feed_forward, concatenate, add };
-  Type type;
-  std::vector<std::size_t> sources;  // nodes; for an input, the number of the input
-  std::size_t index = 0;             // feed_forward: number of the layer; input: its size
-};
-
-struct Matrix {
-  std::vector<float> weights;  // row-major, (outputs, inputs)
-  std::vector<float> bias;     // (outputs,)
-};
-
-struct Embedding {
-  std::vector<float> weights;  // row-major, (outputs, categories)
-  std::size_t index;           // which element holds the category
-  std::size_t outputs;
-};
-
-struct Layer {
-  enum class Type { dense, normalization, maxout, highway, embedding };
-  Type type;
-  Matrix matrix;                       // dense, normalization; highway: t
-  Matrix carry;                        // highway
-  std::vector<Matrix> sublayers;       // maxout
-  std::vector<Embedding> embeddings;   // embedding
-  Activation activation;               // dense, highway
-};
 
 struct CalorimeterLayer {
   std::string name;
@@ -80,11 +29,7 @@ struct SelfTest {
 };
 
 struct ModelFile {
-  std::vector<InputNode> inputs;
-  std::vector<Node> nodes;
-  std::vector<Layer> layers;
-  std::vector<std::string> labels;  // of the one output that is read
-  std::size_t output_node = 0;
+  LwtnnGraph graph;
 
   std::string name;
   std::vector<std::size_t> latent_inputs;  // numbers of the inputs that take latents, in their order

@@ -17,7 +17,7 @@ struct Free {
   }
 };
 
-// To the nearest, ties to even; beyond the largest bfloat16, that.
+// Rounds to the nearest, ties to even, and to the largest bfloat16 what is beyond it.
 std::uint32_t to_bfloat16(float value) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);

@@ -1,5 +1,5 @@
-// Weights of dense layers as the kernels read them: the one layout in memory and in a cache file,
-// whatever the instruction set (x86, or any little-endian machine).
+// Weights of dense layers as the kernels read them. The layout is one and the same in memory and in
+// compiled models, whatever the instruction set (x86, or any little-endian machine).
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,11 @@ namespace calogan::detail {
 // Changes whenever panels of the same weights get other bytes.
 constexpr unsigned packed_layout_version = 2;
 
-// Where panels and biases begin should be a multiple of this many bytes: it is quicker, no more.
+// Panels and biases begin at a multiple of this many bytes; it makes them quicker to read, no more.
 constexpr std::size_t packed_alignment = 64;
 
-// What a DenseWeights points to is the owner's, which copies share: a block of the heap or a file
-// mapped into memory.
+// Weights, and the owner of the memory that they are in: a block of the heap, or a file mapped into
+// memory. Copies share it.
 struct PackedMatrix : DenseWeights {
   std::shared_ptr<const void> owner;
 

@@ -43,7 +43,7 @@ inline Philox4 random_block(std::uint64_t seed, std::uint64_t event, Stream stre
 inline double open_unit(std::uint32_t word) noexcept { return (word + 0.5) * 0x1p-32; }
 
 // Standard normal deviates by the Box-Muller transform in double precision: word pairs (u, v) give
-// sqrt(-2 ln u) times cos and sin of 2 pi v. |deviate| <= 6.76. Writes n of an event's deviates,
+// sqrt(-2 ln u) times cos and sin of 2 pi v. None is beyond 6.76. Writes n of an event's deviates,
 // beginning with the one numbered `first`.
 inline void normals(std::uint64_t seed, std::uint64_t event, double mean, double std_dev,
                     std::size_t first, std::size_t n, float* out,

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "check.hpp"
+#include "limits.hpp"
+#include "model_file.hpp"
 #include "network.hpp"
 
 using namespace calogan::detail;
@@ -11,8 +13,8 @@ namespace {
 // The self-test of a model file, evaluated n times beside each other.
 void check_model(const std::string& name, const Kernels& kernels, std::size_t n) {
   ModelFile model = read_model(File(test::data_path(name)));
-  const auto inputs = model.inputs;
-  const Network network(Plan::make(model, name), name, kernels);
+  const auto inputs = model.graph.inputs;
+  const Network network(Plan::make(model.graph, name), name, kernels);
   CHECK(n <= network.block());
   std::vector<float> workspace(network.workspace_size(), std::nanf(""));
   for (const SelfTest& self_test : model.self_tests) {
@@ -74,7 +76,7 @@ TEST(generator_with_cell_latents) {
 // gates. No copies for inputs and concatenations.
 TEST(normalization_activation_and_concatenation_cost_nothing) {
   ModelFile model = read_model(File(test::data_path("gated.json")));
-  CHECK_EQ(Plan::make(model, "gated.json").steps.size(), std::size_t{2 + 1 + 4 + 2});
+  CHECK_EQ(Plan::make(model.graph, "gated.json").steps.size(), std::size_t{2 + 1 + 4 + 2});
 }
 
 // A hidden layer; its concatenation with its inputs costs nothing; one product for the logits, openness
@@ -82,7 +84,7 @@ TEST(normalization_activation_and_concatenation_cost_nothing) {
 // the openness, its swish, that added to the logits, the softmax and a gate.
 TEST(sums_take_no_copies) {
   ModelFile model = read_model(File(test::data_path("cells.json")));
-  CHECK_EQ(Plan::make(model, "cells.json").steps.size(), std::size_t{1 + 1 + 6 + 2 * 5});
+  CHECK_EQ(Plan::make(model.graph, "cells.json").steps.size(), std::size_t{1 + 1 + 6 + 2 * 5});
 }
 
 namespace {
@@ -91,7 +93,7 @@ namespace {
 template <class Change>
 void expect_refused(const std::string& name, const std::string& message, Change change) {
   ModelFile model = read_model(File(test::data_path(name)));
-  Plan plan = Plan::make(model, name);
+  Plan plan = Plan::make(model.graph, name);
   change(plan);
   CHECK_ERROR(Network(std::move(plan), name), message);
 }

@@ -56,9 +56,9 @@ tail -n +2 "$folder/f.csv" | cat "$folder/e.csv" - | cmp - "$folder/b.csv" || fa
 
 # An end beyond the trained range is refused at once, whatever would be drawn; its own ends are not.
 expect 0 "mean response" "$model" --energy 1:50 --theta 0:0.35 -n 2000
-expect 1 "takes energy 1..50 GeV, was asked for 51 GeV" "$model" --energy 1:51 --theta 0.1 -n 1
-expect 1 "takes energy 1..50 GeV, was asked for 0.9 GeV" "$model" --energy 0.9:50 --theta 0.1 -n 1
-expect 1 "takes theta 0..0.35 rad, was asked for 0.353 rad" "$model" --energy 10 --theta 0:0.353 -n 1
+expect 2 "takes energy 1..50 GeV, was asked for 51 GeV" "$model" --energy 1:51 --theta 0.1 -n 1
+expect 2 "takes energy 1..50 GeV, was asked for 0.9 GeV" "$model" --energy 0.9:50 --theta 0.1 -n 1
+expect 2 "takes theta 0..0.35 rad, was asked for 0.353 rad" "$model" --energy 10 --theta 0:0.353 -n 1
 expect 0 "mean response" "$model" --energy 1:51 --theta 0:0.353 -n 10 --allow-extrapolation
 
 # A compiled model is the same model.
@@ -69,24 +69,24 @@ expect 0 "100 showers in" "$compiled" $range -n 100 -o "$folder/h.csv" --seed 3
 cmp "$folder/h.csv" "$folder/b.csv" || fail "a compiled model gives other showers"
 expect 0 "wrote $compiled" "$model" --weights int8 --compile "$compiled"
 expect 0 "compiled to int8 from JSON" "$compiled"
-expect 1 "compiled already" "$compiled" --compile "$folder/again.calogan"
-expect 1 "would be replaced" "$model" --compile "$model"
+expect 2 "compiled already" "$compiled" --compile "$folder/again.calogan"
+expect 2 "would be replaced" "$model" --compile "$model"
 expect 2 "expected float32, bfloat16 or int8" "$model" --compile "$compiled" --weights float16
 expect 2 "--weights is for --compile" "$model" --weights int8
 expect 2 "compile first, then generate" "$model" --compile "$compiled" -n 5
 head -c 3000 "$compiled" > "$folder/cut.calogan"
-expect 1 "it is cut short; compile it again" "$folder/cut.calogan"
+expect 2 "it is cut short; compile it again" "$folder/cut.calogan"
 
 if [ "$hdf5" = hdf5 ]; then
   expect 0 "wrote" "$model" $range -n 100 -o "$folder/a.h5" --seed 3
   expect 0 "100 showers" "$model" --like "$folder/a.h5" --seed 3 -o "$folder/g.csv"
   cmp "$folder/g.csv" "$folder/b.csv" || fail "--like does not give the same showers again"
   expect 2 "--like gives all conditions; leave out --theta" "$model" --theta 0.2 --like "$folder/a.h5"
-  expect 1 "no data set latents" "$model" --like "$folder/a.h5" --latents "$folder/a.h5"
+  expect 2 "no data set latents" "$model" --like "$folder/a.h5" --latents "$folder/a.h5"
   expect 2 "gives the number of showers" "$model" --like "$folder/a.h5" -n 5
-  expect 1 "is it an HDF5 file?" "$model" --like "$model"
+  expect 2 "is it an HDF5 file?" "$model" --like "$model"
 else
-  expect 1 "built without HDF5" "$model" --energy 10 --theta 0.1 -n 1 -o "$folder/a.h5"
+  expect 2 "built without HDF5" "$model" --energy 10 --theta 0.1 -n 1 -o "$folder/a.h5"
 fi
 
 expect 2 "no model file" -n 5
@@ -102,18 +102,31 @@ expect 2 "expected LOW > 0" "$model" --energy 0:1 --theta 0.1 -n 5
 expect 2 "--energy is given twice" "$model" --energy 5 --energy 6
 expect 2 "--seed needs a value" "$model" --seed
 expect 2 "got two models" "$model" "$model"
-expect 1 "expected a name ending in .csv or .h5" "$model" --energy 10 --theta 0.1 -n 1 -o "$folder/a.txt"
-expect 1 "cannot open $folder/none.json" "$folder/none.json" -n 1
+expect 2 "cannot open $folder/none.json" "$folder/none.json" -n 1
+
+# The ending of the output says its format, and is looked at first: before the model is.
+for name in a.txt:.txt a: a.csv.gz:.gz a.CSV:.CSV .csv: a.h5/b:; do
+  output="$folder/${name%%:*}"
+  expect 2 "cannot write $output: its ending is '${name#*:}', expected .csv, .h5 or .hdf5" \
+    "$folder/none.json" --energy 10 --theta 0.1 -n 1 -o "$output"
+done
+
+# What is not for the user to mend ends with 1: here, memory for a batch of 100 GB.
+if (ulimit -v 1000000) 2>/dev/null; then
+  out=$(ulimit -v 1000000; "$program" "$model" --energy 10 --theta 0.1 -n 1000000000 \
+    --batch 1000000 --threads 1000 2>&1)
+  [ $? -eq 1 ] || fail "out of memory: status is not 1: $out"
+fi
 
 # A run that fails leaves no file, and spares the one that was there.
 echo old > "$folder/old.csv"
-expect 1 "was asked for 120 GeV; allow extrapolation" "$model" --energy 120 --theta 0.1 -n 5 -o "$folder/old.csv"
-expect 1 "takes energy 1..50 GeV" "$model" --energy 40:900 --theta 0.1 -n 500 -o "$folder/old.csv"
+expect 2 "was asked for 120 GeV; allow extrapolation" "$model" --energy 120 --theta 0.1 -n 5 -o "$folder/old.csv"
+expect 2 "takes energy 1..50 GeV" "$model" --energy 40:900 --theta 0.1 -n 500 -o "$folder/old.csv"
 [ "$(cat "$folder/old.csv")" = old ] || fail "a failed run overwrote a file"
 ls "$folder" | grep -q tmp && fail "a temporary file was left: $(ls "$folder")"
 expect 0 "wrote" "$model" --energy 120 --theta 0.1 -n 5 --allow-extrapolation -o "$folder/old.csv"
 expect 0 "mean cells 0 over 1e+09 MeV" "$model" --energy 10 --theta 0.1 -n 5 --threshold 1e9
-[ -w /dev/full ] && expect 1 "cannot" "$model" --energy 10 --theta 0.1 -n 5 -o /dev/full/x.csv
+[ -w /dev/full ] && expect 2 "cannot" "$model" --energy 10 --theta 0.1 -n 5 -o /dev/full/x.csv
 
 [ "$failures" -eq 0 ] && echo "the program does as its help says"
 exit "$failures"

@@ -1,4 +1,4 @@
-#include "cache.hpp"
+#include "compiled_model.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "file.hpp"
+#include "limits.hpp"
 #include "text.hpp"
+#include "xxh64.hpp"
 
 namespace calogan::detail {
 
@@ -42,8 +44,8 @@ std::size_t aligned(std::size_t n) {
   return (n + packed_alignment - 1) / packed_alignment * packed_alignment;
 }
 
-// The plan is written and read by the same functions visit(), with a Writer or a Reader. Each
-// number has four or eight bytes; lists begin with how many there are.
+// The functions visit() name the parts of a plan in their order, and do so to write it (with a Writer)
+// as to read it (with a Reader). Each number has four or eight bytes; lists begin with their length.
 
 class Writer {
  public:
@@ -93,7 +95,7 @@ class Writer {
 
   const std::string& bytes() const { return bytes_; }
 
-  // What is to follow the plan: each block at the next multiple of packed_alignment.
+  // The blocks that follow the plan, each at the next multiple of packed_alignment.
   const std::vector<std::string_view>& weights() const { return weights_; }
   std::size_t weights_size() const { return weights_size_; }
 
@@ -146,7 +148,8 @@ class Reader {
     take(values.data(), values.size() * sizeof(float));
   }
 
-  // Of items that take at least so many bytes: memory is taken for no more than can be there.
+  // An item takes at least `least_bytes`, so a list longer than the file is refused before memory is
+  // taken for it.
   template <class Item>
   void list(std::vector<Item>& items, std::size_t least_bytes) {
     items.resize(count(least_bytes));
@@ -258,84 +261,6 @@ void visit(Archive& archive, Plan& plan) {
   archive.number(plan.floats_per_shower);
 }
 
-// A checksum as the file's parts come.
-class Checksum {
- public:
-  void add(std::string_view bytes) {
-    total_ += bytes.size();
-    if (n_waiting_ > 0) {
-      const std::size_t n = std::min(waiting_.size() - n_waiting_, bytes.size());
-      std::memcpy(waiting_.data() + n_waiting_, bytes.data(), n);
-      n_waiting_ += n;
-      bytes.remove_prefix(n);
-      if (n_waiting_ < waiting_.size()) return;
-      add_stripe(waiting_.data());
-      n_waiting_ = 0;
-    }
-    for (; bytes.size() >= waiting_.size(); bytes.remove_prefix(waiting_.size())) {
-      add_stripe(bytes.data());
-    }
-    if (!bytes.empty()) std::memcpy(waiting_.data(), bytes.data(), bytes.size());
-    n_waiting_ = bytes.size();
-  }
-
-  std::uint64_t value() const {
-    std::uint64_t hash = prime_5;
-    if (total_ >= waiting_.size()) {
-      hash = rotate(lanes_[0], 1) + rotate(lanes_[1], 7) + rotate(lanes_[2], 12) +
-             rotate(lanes_[3], 18);
-      for (const std::uint64_t lane : lanes_) hash = (hash ^ round(0, lane)) * prime_1 + prime_4;
-    }
-    hash += total_;
-    const char* p = waiting_.data();
-    const char* const end = p + n_waiting_;
-    for (; end - p >= 8; p += 8) {
-      hash = rotate(hash ^ round(0, word<std::uint64_t>(p)), 27) * prime_1 + prime_4;
-    }
-    if (end - p >= 4) {
-      hash = rotate(hash ^ word<std::uint32_t>(p) * prime_1, 23) * prime_2 + prime_3;
-      p += 4;
-    }
-    for (; p < end; ++p) {
-      hash = rotate(hash ^ static_cast<unsigned char>(*p) * prime_5, 11) * prime_1;
-    }
-    hash = (hash ^ hash >> 33) * prime_2;
-    hash = (hash ^ hash >> 29) * prime_3;
-    return hash ^ hash >> 32;
-  }
-
- private:
-  static constexpr std::uint64_t prime_1 = 0x9E3779B185EBCA87;
-  static constexpr std::uint64_t prime_2 = 0xC2B2AE3D27D4EB4F;
-  static constexpr std::uint64_t prime_3 = 0x165667B19E3779F9;
-  static constexpr std::uint64_t prime_4 = 0x85EBCA77C2B2AE63;
-  static constexpr std::uint64_t prime_5 = 0x27D4EB2F165667C5;
-
-  template <class Word>
-  static Word word(const char* p) {
-    Word out;
-    std::memcpy(&out, p, sizeof out);
-    return out;
-  }
-
-  static std::uint64_t rotate(std::uint64_t x, int n) { return x << n | x >> (64 - n); }
-
-  static std::uint64_t round(std::uint64_t lane, std::uint64_t input) {
-    return rotate(lane + input * prime_2, 31) * prime_1;
-  }
-
-  void add_stripe(const char* p) {
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      lanes_[i] = round(lanes_[i], word<std::uint64_t>(p + 8 * i));
-    }
-  }
-
-  std::array<std::uint64_t, 4> lanes_ = {prime_1 + prime_2, prime_2, 0, 0 - prime_1};
-  std::array<char, 32> waiting_{};
-  std::size_t n_waiting_ = 0;
-  std::uint64_t total_ = 0;
-};
-
 std::string_view bytes_of(const Header& header) {
   return {reinterpret_cast<const char*>(&header), sizeof header};
 }
@@ -384,32 +309,26 @@ Header check_header(std::string_view bytes, const std::string& source) {
   return header;
 }
 
-// That the plan is one for this model.
+// Throws unless the plan is one for this model.
 void check_pair(const ModelFile& file, const Plan& plan, const std::string& source) {
-  if (plan.inputs.size() != file.inputs.size()) {
+  if (plan.inputs.size() != file.graph.inputs.size()) {
     fail(source, ": the plan of the compiled model has ", plan.inputs.size(),
-         " inputs, its head has ", file.inputs.size());
+         " inputs, its head has ", file.graph.inputs.size());
   }
   for (std::size_t i = 0; i < plan.inputs.size(); ++i) {
-    if (plan.inputs[i].rows != file.inputs[i].variables.size()) {
+    if (plan.inputs[i].rows != file.graph.inputs[i].variables.size()) {
       fail(source, ": input ", i, " has ", plan.inputs[i].rows,
-           " values in the plan of the compiled model, ", file.inputs[i].variables.size(),
+           " values in the plan of the compiled model, ", file.graph.inputs[i].variables.size(),
            " in its head");
     }
   }
-  if (plan.output.rows != file.labels.size()) {
+  if (plan.output.rows != file.graph.labels.size()) {
     fail(source, ": the plan of the compiled model has ", plan.output.rows,
-         " outputs, its head has ", file.labels.size(), " labels");
+         " outputs, its head has ", file.graph.labels.size(), " labels");
   }
 }
 
 }  // namespace
-
-std::uint64_t xxh64(std::string_view bytes) {
-  Checksum checksum;
-  checksum.add(bytes);
-  return checksum.value();
-}
 
 bool is_compiled(std::string_view bytes) {
   return bytes.substr(0, magic.size()) == std::string_view(magic.data(), magic.size());
@@ -476,7 +395,7 @@ void write_compiled(const std::string& path, const Origin& origin, const Plan& p
   origin.sha256.copy(header.json_sha256.data(), header.json_sha256.size());
   header.head_size = origin.head.size();
   header.plan_size = writer.bytes().size();
-  Checksum checksum;
+  Xxh64 checksum;
   checksum.add(bytes_of(header).substr(checked_from));
   for (const std::string_view part : parts) checksum.add(part);
   header.checksum = checksum.value();

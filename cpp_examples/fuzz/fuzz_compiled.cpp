@@ -3,8 +3,10 @@
 #include <cstring>
 #include <string>
 
-#include "cache.hpp"
+#include "compiled_model.hpp"
+#include "packed.hpp"
 #include "target.hpp"
+#include "xxh64.hpp"
 
 namespace {
 
@@ -13,7 +15,7 @@ void put(std::string& bytes, std::size_t at, Number value) {
   std::memcpy(bytes.data() + at, &value, sizeof value);
 }
 
-// The fields of the header that only one value is right for; see cache.cpp.
+// The fields of the header that only one value is right for; see compiled_model.cpp.
 std::string repaired(std::string bytes) {
   if (bytes.size() < 128) return bytes;
   put(bytes, 8, std::uint32_t{0x01020304});

@@ -1,5 +1,5 @@
 // Compiled models: what they give, and what is said of damaged ones.
-#include "cache.hpp"
+#include "compiled_model.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 
 #include "check.hpp"
 #include "sha256.hpp"
+#include "xxh64.hpp"
 
 using calogan::Generator;
 using calogan::Weights;

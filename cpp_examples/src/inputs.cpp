@@ -1,0 +1,103 @@
+#include "inputs.hpp"
+
+#include <cmath>
+
+#include "text.hpp"
+
+namespace calogan::detail {
+
+namespace {
+
+// A value that went through single precision may be beyond its range by a rounding error, so 1e-4 of
+// half the range, on the condition's scale, does not count.
+bool outside(const Condition& condition, double value) {
+  if (value >= condition.low && value <= condition.high) return false;
+  const auto on_scale = [&](double v) { return condition.logarithmic ? std::log(v) : v; };
+  const double low = on_scale(condition.low);
+  const double high = on_scale(condition.high);
+  return std::abs(2 * on_scale(value) - low - high) > (1 + 1e-4) * (high - low);
+}
+
+}  // namespace
+
+Inputs::Inputs(const ModelFile& file, const std::string& source)
+    : generator_(file.name),
+      conditions_(file.conditions),
+      condition_variables_(file.graph.inputs[file.conditions_input].variables),
+      conditions_input_(file.conditions_input),
+      latent_size_(file.latent_size),
+      latent_mean_(file.latent_mean),
+      latent_std_(file.latent_std) {
+  const auto check_names = [&](std::size_t input, auto expected_name) {
+    const auto& variables = file.graph.inputs[input].variables;
+    for (std::size_t i = 0; i < variables.size(); ++i) {
+      if (variables[i].name != expected_name(i)) {
+        fail(source, ": field inputs[", input, "].variables[", i, "].name is \"", variables[i].name,
+             "\", expected \"", expected_name(i), "\"");
+      }
+    }
+  };
+  std::size_t first = 0;
+  for (const std::size_t input : file.latent_inputs) {
+    const InputNode& node = file.graph.inputs[input];
+    check_names(input, [&](std::size_t i) { return text(node.name, "_", i); });
+    latent_inputs_.push_back({input, first, node.variables});
+    first += node.variables.size();
+  }
+  if (condition_variables_.size() != conditions_.size()) {
+    fail(source, ": input \"", file.graph.inputs[conditions_input_].name, "\" has ",
+         condition_variables_.size(), " variables, the calogan block says ", conditions_.size());
+  }
+  check_names(conditions_input_, [&](std::size_t i) {
+    return (conditions_[i].logarithmic ? "log_" : "") + conditions_[i].name;
+  });
+}
+
+void Inputs::check(Span values, std::size_t n, bool extrapolate) const {
+  if (values.size() != n * conditions_.size()) {
+    std::string names;
+    for (const Condition& condition : conditions_) {
+      names += (names.empty() ? "" : ", ") + condition.name;
+    }
+    fail("got ", values.size(), " condition values for ", n, n == 1 ? " shower" : " showers",
+         ", expected ", conditions_.size(), " each (", names, ")");
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    check_shower({values.data() + i * conditions_.size(), conditions_.size()}, i, extrapolate);
+  }
+}
+
+void Inputs::check_shower(Span values, std::size_t shower, bool extrapolate) const {
+  for (std::size_t i = 0; i < conditions_.size(); ++i) {
+    const Condition& condition = conditions_[i];
+    const double value = values[i];
+    if (!std::isfinite(value)) {
+      fail("shower ", shower, ": ", condition.name, " is ", value, ", expected a finite number of ",
+           condition.unit);
+    }
+    if (value <= 0 && (i == 0 || condition.logarithmic)) {
+      fail("shower ", shower, ": ", condition.name, " is ", value, " ", condition.unit,
+           ", expected more than 0");
+    }
+    if (!extrapolate && outside(condition, value)) {
+      fail("generator ", generator_, " takes ", condition.name, " ", condition.low, "..", condition.high,
+           " ", condition.unit, ", was asked for ", value, " ", condition.unit,
+           "; allow extrapolation to try");
+    }
+  }
+}
+
+void Inputs::write_conditions(const Network& network, float* workspace, std::size_t n,
+                              const double* values) const {
+  const Network::Columns columns = network.input(conditions_input_, workspace);
+  for (std::size_t shower = 0; shower < n; ++shower) {
+    for (std::size_t i = 0; i < conditions_.size(); ++i) {
+      const double value = *values++;
+      const double variable = conditions_[i].logarithmic ? std::log(value) : value;
+      columns.data[shower * columns.stride + i] = static_cast<float>(
+          (variable + condition_variables_[i].offset) * condition_variables_[i].scale);
+    }
+  }
+}
+
+}  // namespace calogan::detail
