@@ -72,11 +72,11 @@ SANITIZE := cmake -S cpp_examples -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1
 
 sanitize: setup ## the C++ tests, and the fuzzers' corpus, with the sanitizers
 	$(SANITIZE) -B $(BUILD)/sanitize -DCALOGAN_SANITIZE=ON
-	cmake --build $(BUILD)/sanitize --parallel 2 --target calogan_tests replay_json replay_cache
+	cmake --build $(BUILD)/sanitize --parallel 2 --target calogan_tests replay_json replay_compiled
 	ctest --test-dir $(BUILD)/sanitize --output-on-failure -L inside
 	$(SANITIZE) -B $(BUILD)/sanitize-threads -DCALOGAN_TSAN=ON
 	cmake --build $(BUILD)/sanitize-threads --parallel 2 --target calogan_tests
-	ctest --test-dir $(BUILD)/sanitize-threads --output-on-failure -R '^(cache|generator)$$'
+	ctest --test-dir $(BUILD)/sanitize-threads --output-on-failure -R '^(compiled_model|generator)$$'
 
 CPP_SOURCES := $(addprefix cpp_examples/,src/*.cpp app/main.cpp app/options.cpp app/output.cpp fuzz/*.cpp)
 

@@ -71,7 +71,9 @@ def frechet_distance(reference: ArrayLike, generated: ArrayLike) -> float:
     values, vectors = np.linalg.eigh(first)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     product = np.linalg.eigvalsh(root @ second @ root)
-    trace = np.trace(first) + np.trace(second) - 2 * np.sqrt(np.maximum(product, 0)).sum()
+    # What is 0 comes out as rounding noise, and the root of that noise is no noise any more.
+    product[product < len(product) * np.finfo(np.float64).eps * product.max()] = 0
+    trace = np.trace(first) + np.trace(second) - 2 * np.sqrt(product).sum()
     return float(shift @ shift + trace)
 
 
