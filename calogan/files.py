@@ -1,8 +1,9 @@
-"""Files: atomic writes, hashes, TOML."""
+"""Files: atomic writes, hashes, TOML, JSON."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import sys
@@ -75,6 +76,12 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise CaloganError(f"{where} is not valid TOML: {error}") from error
     return fields
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON; an old file stays whole if the writing fails."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def read_text(path: str | Path, what: str) -> str:

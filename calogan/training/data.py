@@ -1,66 +1,143 @@
-"""What a training sees: the store's showers, without those held out, split and mirrored."""
+"""What a training sees: the store's showers, less those held out, split, and mirrored."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.bands import Bands, in_any, in_band
-from calogan.card.keys import Card
+from calogan.card.keys import Data
+from calogan.conditions import Condition, network_input
 from calogan.errors import CaloganError
+from calogan.geometry import Geometry
 from calogan.reading import store
 from calogan.showers import Showers
 
 
-def training_data(card: Card) -> Showers:
-    if card.data.train is None:
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What a trainer is handed."""
+
+    showers: Showers
+    inputs: NDArray[np.float32]
+    """Their conditions as the network sees them, (n, n_conditions)."""
+    threshold: float
+    """Readout threshold, MeV."""
+    mirrors: NDArray[np.intp]
+    """Voxel permutations that leave showers as likely as they were, the identity first:
+    (n_mirrors, n_voxels)."""
+
+    @staticmethod
+    def of(
+        showers: Showers,
+        conditions: Sequence[Condition],
+        threshold: float,
+        mirror: Sequence[Literal["x", "y"]],
+    ) -> TrainingData:
+        """Take from showers what the networks see; `mirror` as in `[data] mirror`."""
+        inputs = network_input(conditions, showers.conditions)
+        return TrainingData(
+            showers, inputs, threshold, mirror_permutations(showers.geometry, mirror)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The showers of a store, parted for one training."""
+
+    training: Showers
+    validation: Showers
+    fingerprints: NDArray[np.uint64]
+    """Of both parts, sorted: showers that must never judge the result."""
+    n_held_out: int
+    """Showers left out because they lie in a band that is held out."""
+    provenance: Mapping[str, Any]
+    """Of the store."""
+
+    @property
+    def n_showers(self) -> int:
+        return len(self.training) + len(self.validation)
+
+
+def load_split(
+    data: Data, geometry: Geometry, conditions: Sequence[Condition], batch_size: int, seed: int
+) -> Split:
+    """Read the store that the card names, leave out what is held out, and split the rest.
+
+    Parameters
+    ----------
+    data : this section of the card
+    geometry, conditions : the card's, which the store must agree with
+    batch_size : the training part must fill a batch
+    seed : of the split
+
+    Raises
+    ------
+    CaloganError : no store, or one of another geometry or without a condition; too few showers; a
+        band that holds out nothing, or everything
+    """
+    path = _existing(data.train)
+    showers = _load(path, geometry, conditions)
+    showers, n_held_out = split_off(data.hold_out, showers, path)
+    n_validation = round(data.validation_fraction * len(showers))
+    if n_validation < 10 or len(showers) - n_validation < batch_size:
+        raise CaloganError(
+            f"{path} holds {len(showers)} showers: too few for batches of {batch_size} and a "
+            f"validation part of {data.validation_fraction:g} with at least 10"
+        )
+    order = np.random.default_rng(seed).permutation(len(showers))
+    return Split(
+        showers.select(order[n_validation:]),
+        showers.select(order[:n_validation]),
+        np.sort(showers.fingerprints()),
+        n_held_out,
+        showers.provenance,
+    )
+
+
+def _existing(path: str | None) -> str:
+    if path is None:
         raise CaloganError(
             'the card names no training data: set [data] train = "FILE.h5", '
             "a store made by `calogan voxelize`"
         )
-    if not Path(card.data.train).is_file():
+    if not Path(path).is_file():
         raise CaloganError(
-            f"no training data at {card.data.train} (from {Path.cwd()}); "
-            f"make it with `calogan voxelize FILES -o {card.data.train}`"
+            f"no training data at {path} (from {Path.cwd()}); "
+            f"make it with `calogan voxelize FILES -o {path}`"
         )
-    about = store.info(card.data.train)
-    if about.geometry not in (None, card.build_geometry()):
+    return path
+
+
+def _load(path: str, geometry: Geometry, conditions: Sequence[Condition]) -> Showers:
+    """Read a store, and make sure that it holds what the card says."""
+    about = store.info(path)
+    if about.geometry not in (None, geometry):
         raise CaloganError(
-            f"{card.data.train} holds showers in geometry '{about.geometry.name}' "
-            f"({about.geometry.n_voxels} voxels), the card's '{card.build_geometry().name}' "
-            f"({card.build_geometry().n_voxels} voxels) differs; voxelize with --config CARD"
+            f"{path} holds showers in geometry '{about.geometry.name}' "
+            f"({about.geometry.n_voxels} voxels), the card's '{geometry.name}' "
+            f"({geometry.n_voxels} voxels) differs; voxelize with --config CARD"
         )
-    showers = store.load(card.data.train, geometry=card.build_geometry())
-    for condition in card.condition_list:
+    showers = store.load(path, geometry=geometry)
+    for condition in conditions:
         if condition.name not in showers.conditions:
             raise CaloganError(
-                f"{card.data.train} has no condition '{condition.name}', "
+                f"{path} has no condition '{condition.name}', "
                 f"it has {sorted(showers.conditions)}; take it out of the card, or voxelize again"
             )
         values = showers.conditions[condition.name]
         if not condition.covers(values).all():
             raise CaloganError(
-                f"{card.data.train} holds {condition.name} {values.min():g}..{values.max():g} "
+                f"{path} holds {condition.name} {values.min():g}..{values.max():g} "
                 f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
                 f"set low and high in [conditions.{condition.name}]"
             )
     return showers
-
-
-def split(showers: Showers, card: Card) -> tuple[Showers, Showers]:
-    """Training and validation part, by the card's seed."""
-    n_validation = round(card.data.validation_fraction * len(showers))
-    if n_validation < 10 or len(showers) - n_validation < card.training.batch_size:
-        raise CaloganError(
-            f"{card.data.train} holds {len(showers)} showers: too few for batches of "
-            f"{card.training.batch_size} and a validation part of "
-            f"{card.data.validation_fraction:g} with at least 10"
-        )
-    order = np.random.default_rng(card.training.seed).permutation(len(showers))
-    return showers.select(order[n_validation:]), showers.select(order[:n_validation])
 
 
 def split_off(bands: Bands, showers: Showers, where: str) -> tuple[Showers, int]:
@@ -82,15 +159,14 @@ def split_off(bands: Bands, showers: Showers, where: str) -> tuple[Showers, int]
     return showers.select(~held), int(held.sum())
 
 
-def mirror_permutations(card: Card, showers: Showers) -> NDArray[np.intp]:
-    """Voxel permutations under the card's symmetries, (2^n_axes, n_voxels), identity first.
+def mirror_permutations(geometry: Geometry, axes: Sequence[Literal["x", "y"]]) -> NDArray[np.intp]:
+    """Voxel permutations under reflections, (2^n_axes, n_voxels), identity first.
 
-    Raises CaloganError for a layer that the reflection does not map onto itself.
+    Raises CaloganError for a layer that a reflection does not map onto itself.
     """
-    geometry = showers.geometry
     order: Literal["C", "F"] = "C" if geometry.fastest == "last" else "F"
     permutations = [np.arange(geometry.n_voxels)]
-    for axis in card.data.mirror:
+    for axis in axes:
         flipped = []
         for layer, voxels in zip(geometry.layers, geometry.slices, strict=True):
             edges = layer.first_edges if axis == "x" else layer.second_edges

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from calogan.card.keys import Card
+from calogan.card.keys import CriticCard, GeneratorCard, Training
 from calogan.networks.critic import build_critic
-from calogan.showers import Showers
+from calogan.training.data import TrainingData
 from calogan.training.losses import (
     LOSSES,
     between,
@@ -28,24 +28,26 @@ GENERATOR_LOGGED = ("generator_loss", "energy_mismatch", "cell_mismatch")
 
 
 class GanTrainer(Trainer):
-    """Generator, critic and their optimisers on one training set, which stays on the device."""
+    """Generator, critic and their optimisers."""
 
     critic: keras.Model
 
-    def __init__(self, card: Card, showers: Showers) -> None:
-        super().__init__(card, showers)
-        training = card.training
+    def __init__(
+        self, data: TrainingData, generator: GeneratorCard, training: Training, critic: CriticCard
+    ) -> None:
+        """As `Trainer`; `critic` is this section of the card."""
+        super().__init__(data, generator, training)
         self.critic = build_critic(
-            card.critic,
-            showers.geometry,
+            critic,
+            data.showers.geometry,
             self.preprocessing.n_features,
-            len(self.conditions),
+            self.n_conditions,
             dtype=self._dtype,
         )
         self._loss = LOSSES[training.loss]
         cells = self._energies[:1]
         functions = self._distribution(cells, cells)
-        self._cell_marginals = Marginals(functions.shape[1], len(self.conditions))
+        self._cell_marginals = Marginals(functions.shape[1], self.n_conditions)
         penalties = [name for name in PENALTIES if getattr(training, name) > 0]
         self.logged = ("critic_loss", *penalties, "score_gap", *GENERATOR_LOGGED)
         self._directions = self._start_directions() if training.spectral_normalization else {}
@@ -62,7 +64,7 @@ class GanTrainer(Trainer):
         )
 
     def _one_update(self, seed: Any) -> Any:
-        steps = self.card.training.critic_steps
+        steps = self.training.critic_steps
         logged = tf.zeros(len(self.logged) - len(GENERATOR_LOGGED))
         # Even numbers and the last odd one draw batches, the others what the losses draw.
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2 * steps + 3)]
@@ -75,7 +77,7 @@ class GanTrainer(Trainer):
         """For each kernel of the critic, by its place, a random vector to follow its norm from."""
         return {
             i: tf.Variable(
-                tf.random.stateless_normal(v.shape[-1:], (self.card.training.seed, i)),
+                tf.random.stateless_normal(v.shape[-1:], (self.training.seed, i)),
                 trainable=False,
             )
             for i, v in enumerate(self.critic.trainable_variables)
@@ -99,7 +101,7 @@ class GanTrainer(Trainer):
 
     def _blurred(self, views: list[Any], seed: Any) -> list[Any]:
         """The views with the card's instance noise, which falls to zero with the last update."""
-        training = self.card.training
+        training = self.training
         if training.instance_noise == 0:
             return views
         left = 1 - tf.cast(self._update, tf.float32) / training.updates
@@ -109,7 +111,7 @@ class GanTrainer(Trainer):
 
     def _labels(self, seed: Any) -> tuple[Any, ...]:
         """What the loss takes beside the scores: noisy labels, if the card says so."""
-        training = self.card.training
+        training = self.training
         if training.label_smoothing == 0 and training.label_flipping == 0:
             return ()
         uniform = tf.random.stateless_uniform((2, training.batch_size, 1), seed)
@@ -117,7 +119,7 @@ class GanTrainer(Trainer):
 
     def _critic_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
         energies, incident, inputs, latent = batch
-        training = self.card.training
+        training = self.training
         seeds = tf.random.split(seed, 4)
         real = self._blurred(self._views(energies, incident, inputs), seeds[0])
         generated = self._views(self._generate(latent, inputs, incident), incident, inputs)
@@ -159,7 +161,7 @@ class GanTrainer(Trainer):
         weights = self._critic_weights(follow=False)
         real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
         variables = self.generator.trainable_variables
-        training = self.card.training
+        training = self.training
         with tf.GradientTape() as tape:
             made = self._generate(latent, inputs, incident)
             fake = self._views(made, incident, inputs)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calogan.card.keys import Card
 from calogan.conditions import network_input
 from calogan.errors import CaloganError
-from calogan.files import atomic_path
+from calogan.files import atomic_path, write_json
 from calogan.showers import Showers
-from calogan.training.data import split, split_off, training_data
+from calogan.training.data import Split, TrainingData, load_split
 from calogan.training.run import Run
 from calogan.training.selection import Yardstick, best, collapse
 from calogan.version import __version__
@@ -68,111 +67,40 @@ def train(
     run = Run(Path(out))
     if resume:
         _check_same_card(run, card)
-    elif run.path.is_file() or (run.path.exists() and any(run.path.iterdir())):
+    else:
+        _check_free(run)
+    conditions = card.condition_list
+    parts = load_split(
+        card.data, card.build_geometry(), conditions, card.training.batch_size, card.training.seed
+    )
+    if resume:
+        _check_same_showers(run, card, parts)
+    trainer = new_trainer(card, parts.training)
+    yardstick = Yardstick.fit(
+        trainer.sample,
+        parts.validation.select(slice(card.selection.showers)),
+        conditions,
+        card.data.readout_threshold,
+        card.training.seed,
+    )
+    inputs = network_input(conditions, yardstick.showers.conditions)
+    loop = _Loop(run, trainer, yardstick, inputs, card.selection.every)
+    if resume:
+        loop.restore()
+    else:
+        _begin(run, card, parts)
+        loop.save()
+    del parts  # the trainer keeps its own copy
+    loop.go(report)
+    return run
+
+
+def _check_free(run: Run) -> None:
+    if run.path.is_file() or (run.path.exists() and any(run.path.iterdir())):
         raise CaloganError(
             f"{run.path} exists and is not empty; go on with it by --resume, "
             "or name another directory with --out"
         )
-    showers, n_held_out = split_off(card.data.hold_out, training_data(card), str(card.data.train))
-    seen, n_showers, provenance = np.sort(showers.fingerprints()), len(showers), showers.provenance
-    if resume and not np.array_equal(seen, run.load_seen_events()):
-        raise CaloganError(
-            f"{card.data.train} does not hold the showers that {run.path} was begun with; "
-            "restore it, or start a new run with --out"
-        )
-    kept, validation = split(showers, card)
-    del showers  # the trainer keeps its own copy
-
-    import tensorflow as tf
-
-    trainer = trainer_class(card)(card, kept)
-    yardstick = Yardstick.fit(
-        trainer.sample,
-        validation.select(slice(card.selection.showers)),
-        trainer.conditions,
-        card.data.readout_threshold,
-        card.training.seed,
-    )
-    del kept, validation
-    manager = tf.train.CheckpointManager(trainer.checkpoint, str(run.checkpoints), max_to_keep=2)
-    if resume:
-        _restore(trainer, manager, run)
-    else:
-        _begin(run, card, seen, n_showers, n_held_out, provenance)
-        _save(trainer, manager, run, [])
-    lines = run.history()
-    scored: Mapping[str, Any] = next((x for x in reversed(lines) if "validation_score" in x), {})
-    writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-    started = saved = time.monotonic()
-    counted_from = None
-    with _interruptible() as interrupted, writer.as_default():
-        while trainer.update < card.training.updates:
-            before = trainer.update
-            step = min(card.training.updates_per_call, card.training.updates - before)
-            losses = trainer.advance(step)
-            _check_finite(losses, trainer, run)
-            done = trainer.update >= card.training.updates
-            if counted_from is None:  # the first call compiles, which would spoil the rate
-                started, counted_from = time.monotonic(), trainer.update
-            rate = (trainer.update - counted_from) / max(time.monotonic() - started, 1e-9)
-            line: dict[str, Any] = {"update": trainer.update, **losses}
-            # By the update's number, not by the clock, so that a resumed run keeps the same one.
-            every = card.selection.every
-            scoring = done or trainer.update // every > before // every
-            if scoring:
-                line |= _score(trainer, yardstick, run, lines)
-                line["updates_per_second"] = round(rate, 3)
-                scored = line
-            lines.append(line)
-            with run.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, allow_nan=False) + "\n")
-            stopping = interrupted()
-            due = time.monotonic() - saved > 60 * card.training.checkpoint_minutes
-            if scoring or due or stopping:
-                _save(trainer, manager, run, lines)
-                saved = time.monotonic()
-            for name, value in line.items():
-                if not isinstance(value, str):
-                    tf.summary.scalar(name, value, step=trainer.update)
-            kept_line = best(lines) or {}
-            report(Progress(trainer.update, card.training.updates, rate, losses, scored, kept_line))
-            if done or stopping:
-                _draw_curves(run, lines)
-            if stopping and not done:
-                raise KeyboardInterrupt
-    return run
-
-
-def _check_finite(values: dict[str, float], trainer: Trainer, run: Run) -> None:
-    if not np.isfinite(list(values.values())).all():
-        raise CaloganError(
-            f"training diverged: after update {trainer.update} found {values}. "
-            f"The checkpoint of update {_saved_update(run)} is kept in {run.checkpoints}; begin a "
-            "new run with a lower training.learning_rate"
-            + (", or higher training.r1 and r2" if trainer.critic is not None else "")
-        )
-
-
-def _begin(
-    run: Run,
-    card: Card,
-    seen: NDArray[np.uint64],
-    n_showers: int,
-    n_held_out: int,
-    provenance: Mapping[str, Any],
-) -> None:
-    run.path.mkdir(parents=True, exist_ok=True)
-    _write_json(run.card_file, json.loads(card.model_dump_json()))
-    record = {
-        "calogan": __version__,
-        "showers": n_showers,
-        "held_out": {"bands": card.data.hold_out, "showers": n_held_out},
-        "store": card.data.train,
-        "store_provenance": dict(provenance),
-    }
-    _write_json(run.training_file, record)
-    with atomic_path(run.seen_events) as temporary, temporary.open("wb") as file:
-        np.save(file, seen)
 
 
 def _check_same_card(run: Run, card: Card) -> None:
@@ -192,94 +120,220 @@ def _check_same_card(run: Run, card: Card) -> None:
         )
 
 
-def _restore(trainer: Trainer, manager: Any, run: Run) -> None:
-    if manager.latest_checkpoint is None:
-        raise CaloganError(f"nothing to resume: no checkpoint in {run.checkpoints}")
-    trainer.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-    lines = [line for line in run.history() if line["update"] <= trainer.update]
-    with atomic_path(run.metrics) as temporary:
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    _record(run, trainer.update, lines)
-
-
-def _save(trainer: Trainer, manager: Any, run: Run, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Write the checkpoint and the record; the generator too, as long as none was scored."""
-    _check_finite({"largest averaged weight": trainer.largest_weight()}, trainer, run)
-    if best(lines) is None:
-        with trainer.generating() as generator:
-            _save_generator(generator, run)
-    if trainer.critic is not None:
-        with atomic_path(run.critic_weights) as temporary:
-            trainer.critic.save_weights(temporary, overwrite=True)
-    manager.save(checkpoint_number=trainer.update)
-    _record(run, trainer.update, lines)
-
-
-def _save_generator(generator: keras.Model, run: Run) -> None:
-    with atomic_path(run.generator_weights) as temporary:
-        generator.save_weights(temporary, overwrite=True)
-
-
-def _record(run: Run, update: int, lines: Sequence[Mapping[str, Any]]) -> None:
-    warnings = [
-        {"update": line["update"], "words": line["warning"]} for line in lines if "warning" in line
-    ]
-    found = {"updates": update, "best": best(lines), "warnings": warnings}
-    _write_json(run.training_file, {**run.training(), **found})
-
-
-def _saved_update(run: Run) -> int:
-    saved = [int(path.stem.split("-")[-1]) for path in run.checkpoints.glob("ckpt-*.index")]
-    return max(saved, default=0)
-
-
-def _score(
-    trainer: Trainer, yardstick: Yardstick, run: Run, lines: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Score the generator, and keep its weights if it is the best; returns the scores."""
-    started = time.monotonic()
-    _check_finite({"largest averaged weight": trainer.largest_weight()}, trainer, run)
-    with trainer.generating() as generator:
-        first, second = (_generate(trainer, generator, yardstick.showers, k) for k in range(2))
-        drawn = {"mean generated energy": float(first.energies.mean() + second.energies.mean())}
-        _check_finite(drawn, trainer, run)
-        scores = yardstick.score(first, second)
-        found: dict[str, Any] = scores.to_dict()
-        alarm = collapse(scores, lines)
-        if alarm:
-            found["warning"] = alarm
-        # Should the program end between this and the checkpoint, the resumed run comes here again.
-        if best([*lines, found]) is found:
-            _save_generator(generator, run)
-    return {**found, "scoring_seconds": round(time.monotonic() - started, 3)}
-
-
-def _draw_curves(run: Run, lines: Sequence[Mapping[str, Any]]) -> None:
-    from calogan import style
-    from calogan.training import curves
-
-    kept = best(lines)
-    with style.drawing(), atomic_path(run.curves) as temporary:
-        figure = curves.training_curves(lines, None if kept is None else kept["update"])
-        figure.savefig(temporary, format="png", dpi=120)
-
-
-def _generate(trainer: Trainer, generator: keras.Model, showers: Showers, sample: int) -> Showers:
-    """Showers at the conditions of others; the same latents whenever `sample` is the same."""
-    from calogan.networks.generator import voxel_fractions
-
-    inputs = network_input(trainer.conditions, showers.conditions)
-    incident = 1000 * showers.incident_energy
-    rng = np.random.default_rng([trainer.card.training.seed, sample])
-    latent = rng.standard_normal((len(showers), sum(trainer.latent_sizes)), np.float32)
-    pieces = 1 + len(showers) // 1000
-    energies = [
-        voxel_fractions(generator, showers.geometry, z, c) * e[:, None]
-        for z, c, e in zip(
-            *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
+def _check_same_showers(run: Run, card: Card, parts: Split) -> None:
+    if not np.array_equal(parts.fingerprints, run.load_seen_events()):
+        raise CaloganError(
+            f"{card.data.train} does not hold the showers that {run.path} was begun with; "
+            "restore it, or start a new run with --out"
         )
-    ]
-    return Showers(np.concatenate(energies), showers.conditions, showers.geometry)
+
+
+def new_trainer(card: Card, showers: Showers) -> Trainer:
+    """The trainer of the card's method, with the sections of the card that it needs."""
+    from calogan.training.gan import GanTrainer
+    from calogan.training.vae import VaeTrainer
+
+    data = TrainingData.of(
+        showers, card.condition_list, card.data.readout_threshold, card.data.mirror
+    )
+    if card.training.method == "vae":
+        return VaeTrainer(data, card.generator, card.training, card.vae)
+    return GanTrainer(data, card.generator, card.training, card.critic)
+
+
+def _begin(run: Run, card: Card, parts: Split) -> None:
+    """Make the run directory, with what is known before the first update."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    write_json(run.card_file, json.loads(card.model_dump_json()))
+    record = {
+        "calogan": __version__,
+        "showers": parts.n_showers,
+        "held_out": {"bands": card.data.hold_out, "showers": parts.n_held_out},
+        "store": card.data.train,
+        "store_provenance": dict(parts.provenance),
+    }
+    write_json(run.training_file, record)
+    with atomic_path(run.seen_events) as temporary, temporary.open("wb") as file:
+        np.save(file, parts.fingerprints)
+
+
+class _Loop:
+    """The updates of one trainer, with their scores and checkpoints, in its run directory."""
+
+    def __init__(
+        self, run: Run, trainer: Trainer, yardstick: Yardstick, inputs: Any, every: int
+    ) -> None:
+        """`inputs` are the yardstick's conditions as the network sees them, (n, n_conditions);
+        `every` so many updates the generator is scored."""
+        import tensorflow as tf
+
+        self._run, self._trainer = run, trainer
+        self._yardstick, self._inputs, self._every = yardstick, inputs, every
+        self._lines: list[dict[str, Any]] = []
+        """Of metrics.jsonl."""
+        self._manager = tf.train.CheckpointManager(
+            trainer.checkpoint, str(run.checkpoints), max_to_keep=2
+        )
+
+    def restore(self) -> None:
+        """Go back to the latest checkpoint; what was logged after it is taken back."""
+        run, latest = self._run, self._manager.latest_checkpoint
+        if latest is None:
+            raise CaloganError(f"nothing to resume: no checkpoint in {run.checkpoints}")
+        self._trainer.checkpoint.restore(latest).assert_consumed()
+        self._lines = [line for line in run.history() if line["update"] <= self._trainer.update]
+        with atomic_path(run.metrics) as temporary:
+            text = "".join(json.dumps(line) + "\n" for line in self._lines)
+            temporary.write_text(text, encoding="utf-8")
+        self._record()
+
+    def save(self) -> None:
+        """Write the checkpoint and the record; the generator too, as long as none was scored."""
+        trainer, run = self._trainer, self._run
+        self._check_finite({"largest averaged weight": trainer.largest_weight()})
+        if best(self._lines) is None:
+            with trainer.generating() as generator:
+                _save_weights(generator, run.generator_weights)
+        if trainer.critic is not None:
+            _save_weights(trainer.critic, run.critic_weights)
+        self._manager.save(checkpoint_number=trainer.update)
+        self._record()
+
+    def go(self, report: Callable[[Progress], None]) -> None:
+        """Update until all is done; raises KeyboardInterrupt, when asked, at a checkpoint."""
+        import tensorflow as tf
+
+        trainer, training = self._trainer, self._trainer.training
+        seconds_between_checkpoints = 60 * training.checkpoint_minutes
+        rate, saved = _Rate(), time.monotonic()
+        writer = tf.summary.create_file_writer(str(self._run.path / "tensorboard"))
+        with _interruptible() as interrupted, writer.as_default():
+            while trainer.update < training.updates:
+                before = trainer.update
+                losses = self._advance(min(training.updates_per_call, training.updates - before))
+                rate.count(trainer.update)
+                done = trainer.update >= training.updates
+                line: dict[str, Any] = {"update": trainer.update, **losses}
+                # By the update's number, not by the clock, so that a resumed run keeps the same.
+                scoring = done or trainer.update // self._every > before // self._every
+                if scoring:
+                    line |= self._score()
+                    line["updates_per_second"] = round(rate.value, 3)
+                self._log(line)
+                stopping = interrupted()
+                if scoring or stopping or time.monotonic() - saved > seconds_between_checkpoints:
+                    self.save()
+                    saved = time.monotonic()
+                report(self._progress(rate.value, losses))
+                if done or stopping:
+                    self._draw_curves()
+                if stopping and not done:
+                    raise KeyboardInterrupt
+
+    def _advance(self, updates: int) -> dict[str, float]:
+        losses = self._trainer.advance(updates)
+        self._check_finite(losses)
+        return losses
+
+    def _check_finite(self, values: Mapping[str, float]) -> None:
+        if np.isfinite(list(values.values())).all():
+            return
+        checkpoints = self._run.checkpoints
+        kept = [int(path.stem.split("-")[-1]) for path in checkpoints.glob("ckpt-*.index")]
+        raise CaloganError(
+            f"training diverged: after update {self._trainer.update} found {dict(values)}. "
+            f"The checkpoint of update {max(kept, default=0)} is kept in {checkpoints}; begin a "
+            "new run with a lower training.learning_rate"
+            + (", or higher training.r1 and r2" if self._trainer.critic is not None else "")
+        )
+
+    def _score(self) -> dict[str, Any]:
+        """Score the generator, and keep its weights if it is the best; returns the scores."""
+        started = time.monotonic()
+        trainer, showers = self._trainer, self._yardstick.showers
+        self._check_finite({"largest averaged weight": trainer.largest_weight()})
+        with trainer.generating() as generator:
+            first, second = (
+                trainer.showers_like(generator, showers, self._inputs, sample) for sample in (0, 1)
+            )
+            mean = float(first.energies.mean() + second.energies.mean())
+            self._check_finite({"mean generated energy": mean})
+            scores = self._yardstick.score(first, second)
+            found: dict[str, Any] = scores.to_dict()
+            alarm = collapse(scores, self._lines)
+            if alarm:
+                found["warning"] = alarm
+            # If the program ends between this and the checkpoint, the resumed run comes here again.
+            if best([*self._lines, found]) is found:
+                _save_weights(generator, self._run.generator_weights)
+        return {**found, "scoring_seconds": round(time.monotonic() - started, 3)}
+
+    def _log(self, line: dict[str, Any]) -> None:
+        """To metrics.jsonl and to TensorBoard's writer in force."""
+        import tensorflow as tf
+
+        self._lines.append(line)
+        with self._run.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+        for name, value in line.items():
+            if not isinstance(value, str):
+                tf.summary.scalar(name, value, step=line["update"])
+
+    def _record(self) -> None:
+        """Bring training.json up to date."""
+        warnings = [
+            {"update": line["update"], "words": line["warning"]}
+            for line in self._lines
+            if "warning" in line
+        ]
+        found = {
+            "updates": self._trainer.update,
+            "best": best(self._lines),
+            "warnings": warnings,
+        }
+        write_json(self._run.training_file, {**self._run.training(), **found})
+
+    def _progress(self, rate: float, losses: dict[str, float]) -> Progress:
+        scored = (line for line in reversed(self._lines) if "validation_score" in line)
+        trainer = self._trainer
+        return Progress(
+            trainer.update,
+            trainer.training.updates,
+            rate,
+            losses,
+            next(scored, {}),
+            best(self._lines) or {},
+        )
+
+    def _draw_curves(self) -> None:
+        from calogan import style
+        from calogan.training import curves
+
+        kept = best(self._lines)
+        with style.drawing(), atomic_path(self._run.curves) as temporary:
+            figure = curves.training_curves(self._lines, None if kept is None else kept["update"])
+            figure.savefig(temporary, format="png", dpi=120)
+
+
+class _Rate:
+    """Updates per second, counted from the second call: the first one compiles."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self.value = 0.0
+
+    def count(self, update: int) -> None:
+        """Say that this update is done now."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = update, now
+        update_then, then = self._first
+        self.value = (update - update_then) / max(now - then, 1e-9)
+
+
+def _save_weights(model: keras.Model, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        model.save_weights(temporary, overwrite=True)
 
 
 @contextmanager
@@ -296,16 +350,3 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-
-
-def trainer_class(card: Card) -> type[Trainer]:
-    """The trainer of the card's method."""
-    from calogan.training.gan import GanTrainer
-    from calogan.training.vae import VaeTrainer
-
-    return {"gan": GanTrainer, "vae": VaeTrainer}[card.training.method]

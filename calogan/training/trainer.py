@@ -1,4 +1,4 @@
-"""What every training of a generator has in common: data on the device, batches, weight average."""
+"""What every method of training shares: data on the device, batches, the weight average."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import NDArray
 
-from calogan.card.keys import Card
-from calogan.conditions import Condition, network_input
+from calogan.card.keys import GeneratorCard, Training
 from calogan.features import layer_matrix
 from calogan.networks.generator import (
     build_generator,
     latent_sizes,
     layer_energy_part,
     voxel_columns,
+    voxel_fractions,
 )
 from calogan.showers import Showers
 from calogan.training.calibration import calibrate
-from calogan.training.data import mirror_permutations
+from calogan.training.data import TrainingData
 from calogan.training.marginals import Marginals, distribution
 from calogan.training.preprocessing import Preprocessing
 
@@ -34,44 +35,51 @@ ENERGY_SHOWERS = 2048
 
 
 class Trainer(ABC):
-    """A generator on one training set, which stays on the device; methods of training extend it.
+    """A generator and its training data, which stay on the device; each method extends this.
 
-    A subclass builds what else it needs after `super().__init__`, sets `checkpoint` by
-    `_checkpoint`, and defines one update. All that is drawn at random is a function of the card's
-    seed and the number of the update.
+    A subclass builds its other networks after `super().__init__`, sets `checkpoint` by
+    `_checkpoint`, and defines one update. Whatever is drawn at random is a function of the seed and
+    the update's number, so that a resumed training repeats it.
     """
 
     logged: tuple[str, ...]
-    """Names of what an update returns."""
+    """Names of the numbers that an update returns."""
     checkpoint: tf.train.Checkpoint
     """All that a resumed training needs."""
     critic: keras.Model | None = None
     """For methods that have one; saved beside the generator."""
 
-    def __init__(self, card: Card, showers: Showers) -> None:
-        self.card = card
-        training = card.training
-        self.conditions: list[Condition] = card.condition_list
-        inputs = network_input(self.conditions, showers.conditions)
+    def __init__(self, data: TrainingData, generator: GeneratorCard, training: Training) -> None:
+        """Build the generator and put the data on the device.
+
+        Parameters
+        ----------
+        data : the training showers; the trainer keeps copies of what it needs
+        generator, training : these sections of the card
+        """
+        self.training = training
+        showers, inputs = data.showers, data.inputs
+        geometry = showers.geometry
         incident = 1000 * showers.incident_energy.astype(np.float32)
-        self.preprocessing = Preprocessing.fit(showers, inputs, card.data.readout_threshold)
+        self.preprocessing = Preprocessing.fit(showers, inputs, data.threshold)
+        self.n_conditions = inputs.shape[1]
 
         self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
         self._sample_inputs = inputs[:SAMPLE_SHOWERS]
+        self._threshold = data.threshold
 
         keras.utils.set_random_seed(training.seed)
         self._dtype = "mixed_bfloat16" if training.mixed_precision else "float32"
-        geometry = showers.geometry
         self.generator = build_generator(
-            card.generator,
+            generator,
             geometry,
-            len(self.conditions),
+            self.n_conditions,
             (showers.energies / incident[:, None]).mean(axis=0),
             (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
             dtype=self._dtype,
         )
         self._layer_energy_part = layer_energy_part(self.generator, geometry.n_layers)
-        self.latent_sizes = list(latent_sizes(card.generator, geometry).values())
+        self.latent_sizes = list(latent_sizes(generator, geometry).values())
         self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
         self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
 
@@ -83,9 +91,9 @@ class Trainer(ABC):
             self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
         functions = distribution(self._energy_features[:1])
-        self._energy_marginals = Marginals(functions.shape[1], len(self.conditions))
+        self._energy_marginals = Marginals(functions.shape[1], self.n_conditions)
         self._columns = tf.constant(voxel_columns(geometry))
-        self._mirrors = tf.constant(mirror_permutations(card, showers))
+        self._mirrors = tf.constant(data.mirrors)
         self._run = tf.function(self._updates, jit_compile=training.jit)
 
     @property
@@ -113,18 +121,39 @@ class Trainer(ABC):
         try:
             for variable, average in zip(variables, self._average, strict=True):
                 variable.assign(average)
-            threshold = self.card.data.readout_threshold
             calibrate(
                 self.generator,
                 self.sample,
                 self._sample_inputs,
-                threshold,
-                self.card.training.seed,
+                self._threshold,
+                self.training.seed,
             )
             yield self.generator
         finally:
             for variable, value in zip(variables, raw, strict=True):
                 variable.assign(value)
+
+    def showers_like(
+        self, generator: keras.Model, showers: Showers, inputs: NDArray[np.float32], sample: int
+    ) -> Showers:
+        """Showers at the conditions of others; the same latents whenever `sample` is the same.
+
+        Parameters
+        ----------
+        generator : as `generating` gives it
+        inputs : the conditions of `showers` as the network sees them, (n, n_conditions)
+        """
+        incident = 1000 * showers.incident_energy
+        rng = np.random.default_rng([self.training.seed, sample])
+        latent = rng.standard_normal((len(showers), sum(self.latent_sizes)), np.float32)
+        pieces = 1 + len(showers) // 1000
+        energies = [
+            voxel_fractions(generator, showers.geometry, z, c) * e[:, None]
+            for z, c, e in zip(
+                *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
+            )
+        ]
+        return Showers(np.concatenate(energies), showers.conditions, showers.geometry)
 
     @abstractmethod
     def _one_update(self, seed: Any) -> Any:
@@ -142,7 +171,7 @@ class Trainer(ABC):
 
     def _adam(self, variables: list[Any], updates: int) -> keras.optimizers.Adam:
         """The card's optimiser for variables that are updated `updates` times in all."""
-        training = self.card.training
+        training = self.training
         optimizer = keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(training.learning_rate, updates, alpha=0.01),
             beta_1=training.beta_1,
@@ -155,14 +184,14 @@ class Trainer(ABC):
     def _updates(self, updates: Any) -> Any:
         totals = tf.zeros(len(self.logged))
         for _ in tf.range(updates):
-            seed = tf.stack([tf.constant(self.card.training.seed, tf.int64), self._update])
+            seed = tf.stack([tf.constant(self.training.seed, tf.int64), self._update])
             totals += self._one_update(seed)
             self._update.assign_add(1)
         return totals / tf.cast(updates, tf.float32)
 
     def _batch(self, seed: Any) -> tuple[Any, Any, Any, Any]:
         """Random real showers, their incident energies and conditions, and latents."""
-        n = self.card.training.batch_size
+        n = self.training.batch_size
         seeds = tf.random.split(seed, 3)
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
         energies = tf.gather(self._energies, index)
@@ -182,7 +211,7 @@ class Trainer(ABC):
 
         Zero, without any work, where the card gives it no weight.
         """
-        if self.card.training.energy_marginals == 0:
+        if self.training.energy_marginals == 0:
             return tf.constant(0.0)
         seeds = tf.random.split(seed, 2)
         n = ENERGY_SHOWERS
@@ -208,6 +237,6 @@ class Trainer(ABC):
 
         Means and variances of batch normalization count among the weights.
         """
-        decay = self.card.training.ema
+        decay = self.training.ema
         for average, variable in zip(self._average, self.generator.weights, strict=True):
             average.assign(decay * average + (1 - decay) * variable)

@@ -8,14 +8,14 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
-from calogan.card.keys import Card
+from calogan.card.keys import GeneratorCard, Training, VaeCard
 from calogan.networks.encoder import build_encoder
-from calogan.showers import Showers
+from calogan.training.data import TrainingData
 from calogan.training.trainer import Trainer
 
 
 class VaeTrainer(Trainer):
-    """Encoder and decoder on one training set, which stays on the device.
+    """Encoder, decoder and their optimiser.
 
     The decoder is `networks.build_generator`, as for the GAN, so that all that follows a training
     is the same. The encoder gives a normal posterior of every latent. The loss is the negative
@@ -43,39 +43,43 @@ class VaeTrainer(Trainer):
 
     logged = ("voxel_loss", "feature_loss", "kl_loss", "energy_mismatch")
 
-    def __init__(self, card: Card, showers: Showers) -> None:
-        super().__init__(card, showers)
+    def __init__(
+        self, data: TrainingData, generator: GeneratorCard, training: Training, vae: VaeCard
+    ) -> None:
+        """As `Trainer`; `vae` is this section of the card."""
+        super().__init__(data, generator, training)
+        self._vae = vae
         shared, *cells = self.latent_sizes
         self.encoder = build_encoder(
-            card.vae,
-            showers.geometry.n_voxels,
+            vae,
+            data.showers.geometry.n_voxels,
             self.preprocessing.n_features,
-            len(self.conditions),
+            self.n_conditions,
             shared,
             cell_latents=bool(cells),
             dtype=self._dtype,
         )
         first, n_features = self.preprocessing.n_energy_features, self.preprocessing.n_features
         self._feature_weights = tf.constant(
-            [card.vae.energies] * first + [card.vae.shapes] * (n_features - first)
+            [vae.energies] * first + [vae.shapes] * (n_features - first)
         )
         self._variables = [
             *self.generator.trainable_variables,
             *self.encoder.trainable_variables,
         ]
-        self._optimizer = self._adam(self._variables, card.training.updates)
+        self._optimizer = self._adam(self._variables, training.updates)
         self.checkpoint = self._checkpoint(encoder=self.encoder, optimizer=self._optimizer)
 
     def _one_update(self, seed: Any) -> Any:
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2)]
         energies, incident, inputs, normal = self._batch(seeds[0])
         voxels, features = self._views(energies, incident, inputs)
-        training = self.card.training
+        training = self.training
         with tf.GradientTape() as tape:
             mean, log_variance = self.encoder([voxels, features, inputs], training=True)
             latent = mean + ops.exp(0.5 * log_variance) * normal
             decoded = self._views(self._generate(latent, inputs, incident), incident, inputs)
-            noise = self.card.vae.noise
+            noise = self._vae.noise
             voxel_loss = _per_shower(logistic_loss(voxels - decoded[0], noise))
             feature_losses = logistic_loss(features - decoded[1], noise)
             feature_loss = _per_shower(self._feature_weights * feature_losses)
@@ -89,10 +93,10 @@ class VaeTrainer(Trainer):
 
     def _beta(self) -> Any:
         """The divergence's weight at this update."""
-        card = self.card.vae
-        rise = card.warm_up * self.card.training.updates
+        vae = self._vae
+        rise = vae.warm_up * self.training.updates
         done = tf.cast(self._update + 1, tf.float32)
-        return card.beta * tf.minimum(1.0, done / max(rise, 1.0))
+        return vae.beta * tf.minimum(1.0, done / max(rise, 1.0))
 
 
 def logistic_loss(residual: Any, deviation: float) -> Any:

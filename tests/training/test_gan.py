@@ -8,12 +8,10 @@ import tensorflow as tf
 from helpers.samples import make_card, make_showers
 
 from calogan.conditions import network_input
-from calogan.errors import CaloganError
-from calogan.geometry import Geometry
 from calogan.networks.generator import voxel_fractions
 from calogan.showers import Showers
-from calogan.training.data import mirror_permutations
 from calogan.training.gan import GanTrainer
+from calogan.training.loop import new_trainer
 
 
 def _weights(trainer: GanTrainer) -> list[np.ndarray]:
@@ -23,7 +21,7 @@ def _weights(trainer: GanTrainer) -> list[np.ndarray]:
 
 def test_the_same_seed_gives_the_same_weights(showers: Showers) -> None:
     def weights(seed: int) -> list[np.ndarray]:
-        trainer = GanTrainer(make_card(training={"seed": seed}), showers)
+        trainer = new_trainer(make_card(training={"seed": seed}), showers)
         trainer.advance(4)
         return _weights(trainer)
 
@@ -34,7 +32,7 @@ def test_the_same_seed_gives_the_same_weights(showers: Showers) -> None:
 
 
 def test_updates_do_not_depend_on_how_they_are_grouped(showers: Showers) -> None:
-    together, apart = (GanTrainer(make_card(), showers) for _ in range(2))
+    together, apart = (new_trainer(make_card(), showers) for _ in range(2))
     together.advance(4)
     for _ in range(4):
         apart.advance(1)
@@ -51,7 +49,7 @@ def test_networks_by_their_layouts_train(showers: Showers) -> None:
         critic={"layout": convolutions, "hidden": None},
         training={"spectral_normalization": True},
     )
-    trainer = GanTrainer(card, showers)
+    trainer = new_trainer(card, showers)
     before = [weight.numpy() for weight in trainer.generator.weights]
     losses = trainer.advance(4)
     assert np.isfinite(list(losses.values())).all()
@@ -84,7 +82,7 @@ NOISE = {
     ],
 )
 def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) -> None:
-    trainer = GanTrainer(make_card(training=setting), showers)
+    trainer = new_trainer(make_card(training=setting), showers)
     losses = trainer.advance(2)
     assert trainer.update == 2
     assert np.isfinite(list(losses.values())).all()
@@ -94,7 +92,7 @@ def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) 
 
 
 def test_the_noise_is_a_function_of_seed_and_update(showers: Showers) -> None:
-    together, apart = (GanTrainer(make_card(training=NOISE), showers) for _ in range(2))
+    together, apart = (new_trainer(make_card(training=NOISE), showers) for _ in range(2))
     together.advance(3)
     for _ in range(3):
         apart.advance(1)
@@ -103,7 +101,7 @@ def test_the_noise_is_a_function_of_seed_and_update(showers: Showers) -> None:
 
 
 def test_instance_noise_falls_to_zero_with_the_last_update(showers: Showers) -> None:
-    trainer = GanTrainer(make_card(training={"instance_noise": 0.5, "updates": 10}), showers)
+    trainer = new_trainer(make_card(training={"instance_noise": 0.5, "updates": 10}), showers)
     views = [tf.zeros((400, 20)), tf.zeros((400, 3))]
     for update, spread in ((0, 0.5), (5, 0.25), (10, 0.0)):
         trainer._update.assign(update)
@@ -113,7 +111,7 @@ def test_instance_noise_falls_to_zero_with_the_last_update(showers: Showers) -> 
 
 
 def test_spectral_normalization_bounds_every_layer_of_the_critic(showers: Showers) -> None:
-    trainer = GanTrainer(make_card(training={"spectral_normalization": True}), showers)
+    trainer = new_trainer(make_card(training={"spectral_normalization": True}), showers)
     trainer.advance(40)
     weights = trainer._critic_weights(follow=False)
     kernels = [np.asarray(w) for w in weights if len(w.shape) == 2]
@@ -122,37 +120,6 @@ def test_spectral_normalization_bounds_every_layer_of_the_critic(showers: Shower
         assert np.linalg.norm(kernel, 2) == pytest.approx(1, abs=0.1)
     raw = [np.linalg.norm(v, 2) for v in trainer.critic.trainable_variables if v.name == "kernel"]
     assert max(raw) > 1.2
-
-
-def test_mirrored_showers_keep_their_energy_and_flip_their_centre() -> None:
-    showers = make_showers(50, seed=2)
-    permutations = mirror_permutations(make_card(data={"mirror": ["x", "y"]}), showers)
-    assert len(permutations) == 4
-    np.testing.assert_array_equal(permutations[0], np.arange(showers.geometry.n_voxels))
-    x, y = showers.geometry.centres[:, 0], showers.geometry.centres[:, 1]
-    for permutation, (flip_x, flip_y) in zip(
-        permutations, [(1, 1), (-1, 1), (1, -1), (-1, -1)], strict=True
-    ):
-        moved = showers.energies[:, permutation]
-        np.testing.assert_allclose(moved.sum(axis=1), showers.energies.sum(axis=1), rtol=1e-5)
-        np.testing.assert_allclose(moved @ x, flip_x * (showers.energies @ x), rtol=1e-4, atol=1)
-        np.testing.assert_allclose(moved @ y, flip_y * (showers.energies @ y), rtol=1e-4, atol=1)
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        {"system": "cylindrical", "r_edges": [0, 1, 5], "alpha_edges": [0, 3, 6]},
-        {"x_edges": [-1, 0, 2], "y_edges": [-1, 1]},
-    ],
-)
-def test_layers_without_the_symmetry_are_refused(layer: dict[str, object]) -> None:
-    geometry = Geometry.from_dict({"layers": [layer]})
-    showers = Showers(
-        np.ones((1, geometry.n_voxels), np.float32), {"energy": np.ones(1, "f4")}, geometry
-    )
-    with pytest.raises(CaloganError, match="'layer_0' is not symmetric under x -> -x"):
-        mirror_permutations(make_card(data={"mirror": ["x"]}), showers)
 
 
 def test_it_learns_the_response() -> None:
@@ -167,7 +134,7 @@ def test_it_learns_the_response() -> None:
             "jit": True,
         }
     )
-    trainer = GanTrainer(card, showers)
+    trainer = new_trainer(card, showers)
     while trainer.update < 400:
         trainer.advance(100)
     inputs = network_input(card.condition_list, showers.conditions)

@@ -16,7 +16,7 @@ from calogan.card.keys import Card
 from calogan.conditions import network_input
 from calogan.networks.generator import voxel_fractions
 from calogan.showers import Showers
-from calogan.training.gan import GanTrainer
+from calogan.training.loop import new_trainer
 
 Array = NDArray[np.floating]
 
@@ -147,12 +147,13 @@ def showers() -> Showers:
     ids=lambda training: "-".join([training["loss"], *list(training)[1:]]),
 )
 def test_it_learns_modes_and_densities(showers: Showers, training: dict[str, object]) -> None:
-    trainer = GanTrainer(toy_card(**training), showers)
-    trainer.advance(trainer.card.training.updates)
+    card = toy_card(**training)
+    trainer = new_trainer(card, showers)
+    trainer.advance(card.training.updates)
     rng = np.random.default_rng(1)
     latent = rng.standard_normal((4000, sum(trainer.latent_sizes)), np.float32)
     (theta,) = network_input(
-        trainer.conditions, {"energy": np.ones(1, "f4"), "theta": np.full(1, 0.1, "f4")}
+        card.condition_list, {"energy": np.ones(1, "f4"), "theta": np.full(1, 0.1, "f4")}
     )[:, 1]
     found = {}
     with trainer.generating() as generator:

@@ -21,8 +21,9 @@ from calogan.inspecting.inspect import inspect as inspect_path
 from calogan.networks.encoder import build_encoder
 from calogan.networks.generator import voxel_fractions
 from calogan.reading import store
+from calogan.showers import Showers
 from calogan.training.gan import GanTrainer
-from calogan.training.loop import Progress, train, trainer_class
+from calogan.training.loop import Progress, new_trainer, train
 from calogan.training.run import Run
 from calogan.training.vae import VaeTrainer, divergence, logistic_loss
 
@@ -45,9 +46,9 @@ def on(data: Path, card: Card) -> Card:
     return card.model_copy(update={"data": card.data.model_copy(update={"train": str(data)})})
 
 
-def test_the_card_chooses_the_trainer() -> None:
-    assert trainer_class(make_card()) is GanTrainer
-    assert trainer_class(vae_card()) is VaeTrainer
+def test_the_card_chooses_the_trainer(showers: Showers) -> None:
+    assert type(new_trainer(make_card(), showers)) is GanTrainer
+    assert type(new_trainer(vae_card(), showers)) is VaeTrainer
 
 
 def test_the_shipped_card_has_the_generator_of_the_gan() -> None:
@@ -90,7 +91,7 @@ def test_it_learns_the_showers() -> None:
     """Showers from the prior have the right response everywhere, and fluctuate."""
     showers = make_showers(2000, seed=5)
     card = vae_card(updates=600, batch_size=64, learning_rate=3e-3)
-    trainer = VaeTrainer(card, showers)
+    trainer = new_trainer(card, showers)
     first = trainer.advance(20)
     last = [trainer.advance(n) for n in (180, 400)][-1]
     assert last["voxel_loss"] < first["voxel_loss"]
@@ -121,7 +122,7 @@ def test_it_learns_the_showers() -> None:
 def test_settings_run() -> None:
     card = vae_card(mixed_precision=True, energy_marginals=0)
     generator = card.generator.model_copy(update={"cell_latents": False})
-    trainer = VaeTrainer(card.model_copy(update={"generator": generator}), make_showers(200))
+    trainer = new_trainer(card.model_copy(update={"generator": generator}), make_showers(200))
     losses = trainer.advance(2)
     assert np.isfinite(list(losses.values())).all()
     assert losses["energy_mismatch"] == 0
