@@ -86,9 +86,10 @@ lint-cpp: cpp ## clang-tidy on the C++ sources, where it is installed
 	  clang-tidy --quiet --extra-arg=-std=c++17 -p $(CPP) $(CPP_SOURCES); \
 	else echo 'clang-tidy is not installed: C++ not checked'; fi
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy, and which room may import which
 	$(BIN)/ruff check calogan tests benchmarks export cpp_examples
 	$(BIN)/ruff format --check calogan tests benchmarks export cpp_examples
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	cd export && ../$(BIN)/mypy
 
