@@ -13,7 +13,7 @@ import pytest
 from calogan import Generator, Run, export_run, load_card, store, train, voxelize_files
 from calogan.card.keys import Card
 from calogan.conditions import network_input
-from calogan.generating.output import generate_store
+from calogan.generating.output import generate_file
 from calogan.networks.generator import voxel_fractions
 
 ROOT = Path(__file__).parents[1]
@@ -92,7 +92,7 @@ def test_cpp_and_python_tell_the_same_origin(chain: Path) -> None:
     """A store says where its showers are from in the same words, whichever program made it."""
     generator = Generator.load(chain / "model.json")
     values = {"energy": np.full(3, 10.0), "theta": np.full(3, 0.1)}
-    generate_store(generator, values, chain / "by_python.h5", 3)
+    generate_file(generator, values, chain / "by_python.h5", 3)
     options = ("--energy", "10", "--theta", "0.1", "-n", "3")
     cpp(chain, *options, "--seed", "3", str(chain / "model.json"), "-o", "by_cpp.h5")
     python, made = (store.info(chain / f"by_{name}.h5").provenance for name in ("python", "cpp"))

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out
-from calogan.errors import CaloganError
+from calogan.errors import CaloganError, nearest
 
 
 @app.command()
@@ -65,7 +65,12 @@ class _ConditionsCommand(TyperCommand):
 def generate(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(help="Run directory or exported JSON.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="HDF5 store to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="File to write: CSV if it ends in .csv, a store in .h5 or .hdf5."
+        ),
+    ],
     like: Annotated[
         Path | None,
         typer.Option("--like", help="Store: one shower for each of its entries, same conditions."),
@@ -83,26 +88,32 @@ def generate(
         typer.Option("--refiner", help="Made by refine: keep only showers that it accepts."),
     ] = None,
 ) -> None:
-    """Generate showers into a store like any other.
+    """Generate showers into a store like any other, or into CSV.
 
     Every condition of the generator is an option: --energy 10 for one value, --energy 1:50 to draw
     between two (evenly in the logarithm if the condition is on a log scale). Units are the
     card's: GeV, rad. The same seed gives the same showers again; calogan-generate, the C++ program,
     makes others from it.
 
+    The output's ending says the format: .h5 and .hdf5 an HDF5 store, .csv a line for each cell with
+    energy, as calogan-generate writes it. Any other is refused.
+
     Examples:
 
       calogan generate generator.json --energy 1:50 --theta 0:0.35 -n 10000 -o showers.h5
 
       calogan generate build/run --like test.h5 -o showers.h5 --seed 7
+
+      calogan generate generator.json --energy 10 --theta 0.1 -n 100 -o showers.csv
     """
     import numpy as np
     from rich.progress import Progress as Bar
 
     from calogan.generating.generator import Generator
-    from calogan.generating.output import generate_store
+    from calogan.generating.output import check_ending, generate_file
     from calogan.reading import store
 
+    check_ending(output)
     if source.is_dir():  # a JSON needs no TensorFlow
         import_tensorflow_quietly()
     generator = Generator.load(source)
@@ -140,7 +151,7 @@ def generate(
     total = len(next(iter(values.values())))
     with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("generating", total=total)
-        generate_store(
+        generate_file(
             generator,
             values,
             output,
@@ -154,8 +165,6 @@ def generate(
 
 def _condition_options(arguments: list[str], known: list[str]) -> dict[str, tuple[float, float]]:
     """Read --NAME VALUE and --NAME LOW:HIGH (also --NAME=...) for the generator's conditions."""
-    from calogan.errors import nearest
-
     flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") else [a])]
     found: dict[str, tuple[float, float]] = {}
     for option, text in zip(flat[::2], [*flat[1::2], ""], strict=False):

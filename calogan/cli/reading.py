@@ -44,7 +44,7 @@ def inspect(
             raise CaloganError(f"no run card to suggest for {file}, which is a {found.kind}")
         typer.echo(found.card)
     else:
-        out.print(found)
+        out.print(found, crop=False)
 
 
 @app.command()

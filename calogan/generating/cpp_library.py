@@ -14,6 +14,8 @@ from calogan.version import __version__
 OUT_OF_MEMORY, INTERNAL = 3, 4  # of calogan_status
 VARIABLE = "CALOGAN_RUNNER_LIBRARY"
 NAMES = ("libcalogan_runner.so", "libcalogan_runner.dylib")
+FOLDER = Path(__file__).parents[1]
+"""The package's, where `make cpp` puts the library."""
 
 
 class ConditionStruct(ctypes.Structure):
@@ -76,7 +78,7 @@ class Library:
             loaded = ctypes.CDLL(str(path))
         except OSError as error:
             raise CaloganError(
-                f"cannot load the runner's library {path}: {error}; build it with `make cpp`"
+                f"cannot load the runner's library {path}: {error}; {_how_to_build()}"
             ) from error
         try:
             for name, (restype, argtypes) in _VALUES.items():
@@ -92,12 +94,11 @@ class Library:
         except AttributeError as error:
             raise CaloganError(
                 f"{path} is not the runner's library of calogan {__version__} ({error}); "
-                "build it with `make cpp`"
+                f"{_how_to_build()}"
             ) from error
         if found != __version__:
             raise CaloganError(
-                f"{path} is of version {found}, this package of {__version__}; "
-                "build it with `make cpp`"
+                f"{path} is of version {found}, this package of {__version__}; {_how_to_build()}"
             )
 
     def __getattr__(self, name: str) -> Any:
@@ -114,6 +115,16 @@ class Library:
         raise CaloganError(message)
 
 
+def _in_checkout() -> bool:
+    return (FOLDER.parent / "cpp_examples/CMakeLists.txt").is_file()
+
+
+def _how_to_build() -> str:
+    return "build it with `make cpp`" + (
+        "" if _in_checkout() else f" in a checkout of calogan {__version__}"
+    )
+
+
 @cache
 def _load(path: Path) -> Library:
     return Library(path)
@@ -128,11 +139,16 @@ def load_library() -> Library:
                 f"build the library with `make cpp`, or unset {VARIABLE}"
             )
         return _load(Path(asked).absolute())
-    folder = Path(__file__).parents[1]
     for name in NAMES:
-        if (folder / name).is_file():
-            return _load(folder / name)
+        if (FOLDER / name).is_file():
+            return _load(FOLDER / name)
+    if _in_checkout():
+        raise CaloganError(
+            f"no {NAMES[0]} in {FOLDER}: the C++ runner is not built; `make cpp` in "
+            f"{FOLDER.parent} builds it and puts it there, or set {VARIABLE} to the library's path"
+        )
     raise CaloganError(
-        f"no {NAMES[0]} in {folder}: the C++ runner is not built; `make cpp` in a checkout of "
-        f"calogan builds it and puts it there, or set {VARIABLE} to the library's path"
+        f"no {NAMES[0]} in {FOLDER}: the C++ runner is not part of an installed calogan; build it "
+        f"with `make cpp` in a checkout of calogan {__version__}, and set {VARIABLE} to the "
+        f"build/cpp/{NAMES[0]} there; calogan.Generator, in NumPy, works without it"
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from lwtnn_converter import Graph, save
 
-from calogan.generating.generator import SCHEMA_VERSION, weights_sha256
+from calogan.generating.generator import SCHEMA_VERSION, graph_outputs, weights_sha256
+from calogan.generating.self_test import make_self_test
 from calogan.training.run import Run
 from calogan.version import __version__
-
-N_SELF_TESTS = 3
 
 
 def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
@@ -22,7 +21,8 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
     the file. Its one output, "fractions", holds voxel energies as fractions of the incident
     energy. The self-test's expected outputs come from the NumPy evaluator in float64.
     """
-    from lwtnn_converter import Graph, convert, save
+    # Both import Keras.
+    from lwtnn_converter import convert
 
     from calogan.networks.generator import latent_sizes, output_labels
 
@@ -57,18 +57,7 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
         },
     )
 
-    rng = np.random.default_rng(0)
-    values = np.array(
-        [[c.draw(c.low, c.high, 1, rng)[0] for c in conditions] for _ in range(N_SELF_TESTS)]
-    )
-    values = values.round(6)
-    latent = rng.standard_normal((N_SELF_TESTS, sum(sizes.values()))).round(6)
-    parts = np.split(latent, np.cumsum([*sizes.values()])[:-1], axis=1)
-    variables = np.stack([c.to_variable(values[:, i]) for i, c in enumerate(conditions)], axis=1)
-    expected = Graph(graph).compute(
-        {**dict(zip(sizes, parts, strict=True)), "conditions": variables}, output="fractions"
-    )
-
+    outputs = graph_outputs(Graph(graph), sizes, "conditions", "fractions")
     training = run.training()
     block = {
         "schema_version": SCHEMA_VERSION,
@@ -90,10 +79,7 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
             "inputs_sha256": training["store_provenance"].get("inputs_sha256", []),
             "card": card.model_dump(mode="json", exclude={"geometry"}),
         },
-        "self_test": [
-            {"latent": z.tolist(), "conditions": v.tolist(), "fractions": f.tolist()}
-            for z, v, f in zip(latent, values, np.asarray(expected), strict=True)
-        ],
+        "self_test": make_self_test(outputs, conditions, sum(sizes.values())),
     }
     save({**graph, "calogan": block}, output)
     return block

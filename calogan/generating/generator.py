@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lwtnn_converter import Graph
 from numpy.typing import ArrayLike, NDArray
 
 from calogan.conditions import Condition, condition_columns, network_input
 from calogan.errors import CaloganError
 from calogan.files import read_text
+from calogan.generating.self_test import Outputs, check_self_test
 from calogan.geometry import Geometry
 from calogan.showers import Showers
 from calogan.version import __version__
@@ -49,7 +51,10 @@ class Generator:
 
     @staticmethod
     def load(path: str | Path) -> Generator:
-        """Load from a run directory (needs TensorFlow) or an exported JSON (does not)."""
+        """Load from a run directory (needs TensorFlow) or an exported JSON (does not).
+
+        Raises CaloganError for anything else, and for a JSON that fails its own self-test.
+        """
         path = Path(path)
         if path.is_dir():
             return _from_run(path)
@@ -168,9 +173,21 @@ def _from_run(path: Path) -> Generator:
     )
 
 
-def _from_json(path: Path) -> Generator:
-    from lwtnn_converter import Graph
+def graph_outputs(
+    graph: Graph, latent_nodes: Mapping[str, int], conditions_node: str, output: str
+) -> Outputs:
+    """An exported graph as a function: latents are shared out to the nodes, by name and size."""
+    ends = np.cumsum([*latent_nodes.values()])[:-1]
 
+    def outputs(latents: NDArray[Any], variables: NDArray[Any]) -> NDArray[Any]:
+        parts = np.split(latents, ends, axis=1)
+        fed = {**dict(zip(latent_nodes, parts, strict=True)), conditions_node: variables}
+        return np.asarray(graph.compute(fed, output=output))
+
+    return outputs
+
+
+def _from_json(path: Path) -> Generator:
     try:
         model = json.loads(read_text(path, "generator"))
     except json.JSONDecodeError as error:
@@ -190,12 +207,17 @@ def _from_json(path: Path) -> Generator:
         graph = Graph(model)
         geometry = Geometry.from_dict(block["geometry"], f"{path}: calogan.geometry")
         conditions = tuple(Condition.from_dict(c) for c in block["conditions"]["variables"])
-        labels = model["outputs"][block["output"]]["labels"]
+        labels = [*graph.outputs[block["output"]]]
         columns = np.array(
             [labels.index(f"voxel_{i}") for i in range(geometry.n_voxels)], dtype=np.intp
         )
         nodes = {str(node["name"]): int(node["size"]) for node in block["latent"]["nodes"]}
-        conditions_node = str(block["conditions"]["node"])
+        outputs = graph_outputs(
+            graph, nodes, str(block["conditions"]["node"]), str(block["output"])
+        )
+        check_self_test(
+            block["self_test"], outputs, conditions, sum(nodes.values()), labels, str(path)
+        )
         threshold = float(block["readout_threshold"])
         data = block.get("provenance", {}).get("card", {}).get("data", {})
         bands = data.get("hold_out", {}).items()
@@ -207,10 +229,7 @@ def _from_json(path: Path) -> Generator:
     def network(z: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         # The graph normalises its variables itself, so hand it those.
         variables = inputs / offsets[:, 1] - offsets[:, 0]
-        parts = np.split(z, np.cumsum([*nodes.values()])[:-1], axis=1)
-        fed = {**dict(zip(nodes, parts, strict=True)), conditions_node: variables}
-        found = graph.compute(fed, output=block["output"])
-        return np.asarray(found, np.float32)[:, columns]
+        return outputs(z, variables).astype(np.float32, copy=False)[:, columns]
 
     return Generator(
         str(block.get("name", path.stem)),

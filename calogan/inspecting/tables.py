@@ -25,7 +25,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The content of one file or run directory; `rich` can print it."""
+    """The content of one file or run directory.
+
+    For rich's ``console.print(found, crop=False)``: the lines of a card may be wider than the
+    console, and are neither folded nor cut, so that what is copied from a terminal is the card.
+    """
 
     path: Path
     kind: str
@@ -56,7 +60,9 @@ class Inspection:
             parts.append(shown)
         if self.card is not None:
             parts.append(Text("A run card to begin with (--card prints it alone):", style="bold"))
-            parts.append(Syntax(self.card, "toml", background_color="default", word_wrap=True))
+            card = Syntax("", "toml", background_color="default").highlight(self.card)
+            card.no_wrap, card.overflow = True, "ignore"
+            parts.append(card)
         return Group(*parts)
 
 

@@ -13,7 +13,7 @@ from helpers.samples import BAD_CONDITIONS, make_card, make_showers
 from calogan.errors import CaloganError
 from calogan.generating.export import export_run
 from calogan.generating.generator import Generator
-from calogan.generating.output import generate_store
+from calogan.generating.output import generate_file
 from calogan.networks.generator import voxel_columns, voxel_fractions
 from calogan.reading import store
 from calogan.training.loop import train
@@ -133,7 +133,7 @@ def test_energies_that_are_not_finite_are_refused(exported: Path) -> None:
 
 
 def test_generated_stores_say_where_they_came_from(exported: Path, tmp_path: Path) -> None:
-    generate_store(Generator.load(exported), CONDITIONS, tmp_path / "made.h5", 3, like="x.h5")
+    generate_file(Generator.load(exported), CONDITIONS, tmp_path / "made.h5", 3, like="x.h5")
     found = store.info(tmp_path / "made.h5").provenance
     block = json.loads(exported.read_text())["calogan"]
     assert found["weights_sha256"] == block["weights_sha256"]

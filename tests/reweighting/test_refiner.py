@@ -20,7 +20,7 @@ from calogan.evaluation.evaluate import evaluate_files, evaluate_run
 from calogan.evaluation.results import Evaluation
 from calogan.features import response
 from calogan.generating.generator import Generator
-from calogan.generating.output import generate_store
+from calogan.generating.output import generate_file
 from calogan.metrics import statistics
 from calogan.metrics.statistics import Value
 from calogan.reading import store
@@ -191,7 +191,7 @@ def test_a_refiner_is_for_one_generator(refiner: Refiner, tmp_path: Path) -> Non
     store.save(reference(3, 1), tmp_path / "a.h5", provenance={})
     with pytest.raises(CaloganError, match=r"a\.h5 has none that are known; train one"):
         files.weigh_store(tmp_path / "a.h5", refiner, tmp_path / "b.h5")
-    generate_store(refined(RAW, refiner), conditions(3, 1), tmp_path / "c.h5", 1)
+    generate_file(refined(RAW, refiner), conditions(3, 1), tmp_path / "c.h5", 1)
     with pytest.raises(CaloganError, match="refined already: each has weight 1"):
         files.weigh_store(tmp_path / "c.h5", refiner, tmp_path / "b.h5")
 
@@ -224,7 +224,7 @@ def test_a_weighted_store_is_evaluated_by_what_its_weights_keep(
     real = reference(4000, 11)
     store.save(real, tmp_path / "real.h5", provenance={})
     raw = tmp_path / "raw.h5"
-    generate_store(RAW, real.conditions, raw, 1)
+    generate_file(RAW, real.conditions, raw, 1)
     cost = files.weigh_store(raw, refiner, tmp_path / "weighted.h5")
     assert cost.acceptance.value == pytest.approx(refiner.efficiency.acceptance.value, abs=0.03)
     about = store.info(tmp_path / "weighted.h5")
@@ -312,7 +312,7 @@ def test_the_commands(refiner: Refiner, tmp_path: Path) -> None:
         assert found.exit_code == 0, found.output
         assert store.info(made).provenance["refiner_bound"] == refiner.bound
     assert fit.CLIP == 0.99  # as the command's help says
-    generate_store(RAW, conditions(600, 2), real, 1)
+    generate_file(RAW, conditions(600, 2), real, 1)
     found = run.invoke(cli.app, ["weigh", str(real), *options])
     assert found.exit_code == 0 and store.load(made).weights is not None, found.output
     found = run.invoke(cli.app, ["evaluate", str(real), "-r", str(real), *options[:2]])
