@@ -80,6 +80,8 @@ def layer_fractions(showers: Showers) -> NDArray[np.float64]:
 
 ENERGY_FLOOR = 1e-3
 """MeV; stands for no energy where a logarithm is taken."""
+DARK_CELL = 0.1
+"""MeV; the same for `log_cells` of showers without a readout threshold."""
 
 
 def _condition_columns(showers: Showers) -> list[NDArray[np.float32]]:
@@ -114,6 +116,16 @@ def high_level_features(showers: Showers) -> tuple[NDArray[np.float32], tuple[st
         columns.append(1 - (showers.energies[:, part] > 0).mean(axis=1))
         names.append(f"sparsity[{layer.name}]")
     return np.stack(columns, axis=1).astype(np.float32), tuple(names)
+
+
+def log_cells(showers: Showers, threshold: float) -> NDArray[np.float32]:
+    """log10 of the cells in MeV, (n, n_voxels): what recall and precision of cells are counted in.
+
+    A dark cell has no logarithm: it counts as a third of the readout threshold, or as `DARK_CELL`
+    where there is none.
+    """
+    dark = np.float32(threshold / 3 if threshold > 0 else DARK_CELL)
+    return np.log10(np.where(showers.energies > 0, showers.energies, dark))
 
 
 def voxel_features(showers: Showers) -> NDArray[np.float32]:

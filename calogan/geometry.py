@@ -69,6 +69,12 @@ class Layer:
     def n_voxels(self) -> int:
         return self.shape[0] * self.shape[1]
 
+    @property
+    def closed(self) -> bool:
+        """Whether the second axis comes round to where it began: alpha over a full turn."""
+        full = bool(np.ptp(self.second_edges) > FULL_TURN * (1 - 1e-6))
+        return full and self.system == "cylindrical"
+
     def to_dict(self) -> dict[str, Any]:
         first, second = AXES[self.system]
         return {
@@ -152,7 +158,7 @@ class Geometry:
             a, b = self._middles(layer)
             if layer.system == "cylindrical":
                 # A ring's middle angle says nothing: it would put the centre to one side.
-                ring = layer.shape[1] == 1 and np.ptp(layer.second_edges) > FULL_TURN * (1 - 1e-6)
+                ring = layer.shape[1] == 1 and layer.closed
                 r, alpha = a, b
                 a = np.zeros_like(r) if ring else r * np.cos(alpha)
                 b = np.zeros_like(r) if ring else r * np.sin(alpha)

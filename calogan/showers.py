@@ -82,6 +82,12 @@ class Showers:
         kept = np.where(self.energies >= np.float32(threshold), self.energies, np.float32(0))
         return replace(self, energies=kept)
 
+    def among(self, fingerprints: NDArray[np.uint64] | None) -> NDArray[np.bool_]:
+        """Whether each shower's fingerprint is among those given, (n,); None: none is known."""
+        if fingerprints is None:
+            return np.zeros(len(self), np.bool_)
+        return np.isin(self.fingerprints(), fingerprints)
+
     def fingerprints(self) -> NDArray[np.uint64]:
         """A hash of each shower's content, (n,): equal showers have equal fingerprints.
 

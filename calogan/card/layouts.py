@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import Literal, NoReturn
 
 from calogan.errors import CaloganError, nearest
-from calogan.geometry import FULL_TURN, Geometry
+from calogan.geometry import Geometry
 
 Place = Literal["generator", "critic", "features"]
 """Where a layout stands: in the generator, or in the critic's head for voxels or for features."""
@@ -170,10 +170,7 @@ class Layout:
         first, *convolutions = self.image_steps
         if isinstance(first, Reshape):
             wanted = (len(shapes), *shapes[0])
-            alike = (
-                len(set(shapes)) == 1
-                and len({wraps(geometry, k) for k, _ in enumerate(shapes)}) == 1
-            )
+            alike = len(set(shapes)) == 1 and len({layer.closed for layer in geometry.layers}) == 1
             if not alike or first.shape != wanted:
                 grids = ", ".join(dict.fromkeys(f"{h} x {w}" for h, w in shapes))
                 advice = (
@@ -191,12 +188,12 @@ class Layout:
             sizes = [shape]
             for step in convolutions:
                 if isinstance(step, Conv):
-                    sizes.append(self._convolved(step, sizes[-1], name, wraps(geometry, k)))
+                    sizes.append(self._convolved(step, sizes[-1], name, geometry.layers[k].closed))
             images.append((name, sizes))
         return images
 
     def _convolved(
-        self, step: Conv, size: tuple[int, int], name: str, wraps: bool
+        self, step: Conv, size: tuple[int, int], name: str, closed: bool
     ) -> tuple[int, int]:
         out = []
         axes = zip(("height", "width"), size, step.kernel, step.stride, step.padding, strict=True)
@@ -216,7 +213,7 @@ class Layout:
                     f"{what} {kernel} with stride {stride} and padding {padding} leaves the last "
                     f"{room % stride - padding} unseen; make padding or kernel larger",
                 )
-            if wraps and axis == "width" and padding > n:
+            if closed and axis == "width" and padding > n:
                 self.mistake(
                     step.at,
                     f"{what} {kernel} with padding {padding} goes round alpha more than once; "
@@ -228,13 +225,6 @@ class Layout:
     def mistake(self, at: int, problem: str) -> NoReturn:
         """Raise a CaloganError that points at a character of the string, counted from 0."""
         _mistake(self.text, at, problem)
-
-
-def wraps(geometry: Geometry, layer: int) -> bool:
-    """Whether the second axis of a layer's cells is closed: alpha over a full turn."""
-    cells = geometry.layers[layer]
-    turn = cells.second_edges[-1] - cells.second_edges[0]
-    return cells.system == "cylindrical" and bool(turn > FULL_TURN * (1 - 1e-6))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from calogan.evaluation.results import (
     Profile,
 )
 from calogan.evaluation.verdicts import Measure
-from calogan.features import high_level_features, layer_fractions, response
+from calogan.features import high_level_features, layer_fractions, log_cells, response
 from calogan.metrics import correlations, distances, histograms, statistics
 from calogan.metrics.bins import UNITS, condition_bins, energy_chi2
 from calogan.metrics.classifiers import compare_by_classifiers
@@ -113,7 +113,7 @@ def compare_samples(
                 0.05,
             )
         )
-    measures += _distances(reference, generated, halves, rng, report)
+    measures += _distances(reference, generated, threshold, halves, rng, report)
     results = compare_by_classifiers(reference, generated, halves[0], classifier, seed, report)
     settings = {
         "n_showers": len(reference),
@@ -188,6 +188,7 @@ def check_comparable(reference: Showers, generated: Showers) -> None:
 def _distances(
     reference: Showers,
     generated: Showers,
+    threshold: float,
     halves: Halves,
     rng: np.random.Generator,
     report: Progress,
@@ -200,35 +201,28 @@ def _distances(
         ("fpd", "Fréchet physics distance", 0.005, distances.frechet_physics_distance),
         ("kpd", "kernel physics distance", 0.002, distances.kernel_physics_distance),
     ):
-        found = measure(*features, rng)
+        distance = measure(*features, rng)
         floors = [measure(features[0][a], features[0][b], rng).value for a, b in some]
         yield Measure(
-            name, label, "Distance of features", found, over_splits(floors), "above", tolerance
+            name, label, "Distance of features", distance, over_splits(floors), "above", tolerance
         )
-    cells = tuple(
-        np.log10(np.where(s.energies > 0, s.energies, np.float32(0.1)))
-        for s in (reference, generated)
-    )
-    # The four depend on how many showers there are: all are taken between halves.
-    a, b = halves[0]
-    rows = rng.permutation(len(a))[:NEIGHBOURHOOD_SHOWERS]
-    a, b = a[rows], b[rows]
+    cells = log_cells(reference, threshold), log_cells(generated, threshold)
+    rows = rng.permutation(len(halves[0][0]))[:NEIGHBOURHOOD_SHOWERS]
+    half = halves[0][0][rows], halves[0][1][rows]
     for name, words, (x, y) in (
         ("features", "features", distances.standardised_by_reference(*features)),
         ("voxels", "log cell energies", cells),
     ):
         report(f"neighbourhoods: {words}")
-        found_twice, floor_twice = (
-            [distances.neighbourhoods(*pair)._asdict() for pair in pairs]
-            for pairs in (((x[a], y[b]), (x[b], y[a])), ((x[a], x[b]), (x[b], x[a])))
-        )
+        found = distances.neighbourhoods_between_halves(x, y, half)
+        floor = distances.neighbourhoods_between_halves(x, x, half)
         for what in distances.Neighbourhoods._fields:
             yield Measure(
                 f"{what}_{name}",
                 f"{what}, {words}",
                 "Precision, density" if what in ("precision", "density") else "Recall, coverage",
-                statistics.combine([f[what] for f in found_twice]),
-                statistics.combine([f[what] for f in floor_twice]),
+                getattr(found, what),
+                getattr(floor, what),
                 # A density above the floor is that of showers which keep to the most common.
                 "away" if what == "density" else "below",
                 0.1,

@@ -77,7 +77,7 @@ def evaluate_run(
     used = [seen] if seen is not None else []
     used += [better.refiner.seen_events] if better is not None else []
     if used:
-        showers = showers.select(~np.isin(showers.fingerprints(), np.concatenate(used)))
+        showers = showers.select(~showers.among(np.concatenate(used)))
     n_dropped = n_all - len(showers)
     if len(showers) < MIN_SHOWERS:
         raise CaloganError(

@@ -142,6 +142,4 @@ def _unseen_by(
             f"{model} held out {condition.name} = {there[0]:g}:{there[1]:g} as well, so it says "
             "nothing of a generator trained with everything; give one that was"
         )
-    if other.seen_events is None:
-        return np.ones(len(reference), np.bool_)
-    return ~np.isin(reference.fingerprints(), other.seen_events)
+    return ~reference.among(other.seen_events)

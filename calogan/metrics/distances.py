@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calogan.errors import CaloganError
-from calogan.metrics.statistics import Floats, Value
+from calogan.metrics.halves import Half
+from calogan.metrics.statistics import Floats, Value, combine
 
 FPD_LARGEST = 50_000
 """Showers in the largest batches; with fewer showers, all of them."""
@@ -217,6 +218,25 @@ def neighbourhoods(reference: ArrayLike, generated: ArrayLike, k: int = 5) -> Ne
         ),
         coverage=_share(inside > 0),
     )
+
+
+def neighbourhoods_between_halves(
+    reference: ArrayLike, generated: ArrayLike, half: Half, k: int = 5
+) -> Neighbourhoods:
+    """`neighbourhoods` of each half of the reference with the generated showers of the other.
+
+    Rows of both samples (n, d) are paired by equal conditions. The four depend on how many showers
+    there are, and the reference can be held against itself only in halves: so are both here, and
+    the floor is what this gives for the reference in place of the generated showers.
+
+    Returns
+    -------
+    Means over the two directions.
+    """
+    x, y = np.asarray(reference), np.asarray(generated)
+    a, b = half
+    both = neighbourhoods(x[a], y[b], k), neighbourhoods(x[b], y[a], k)
+    return Neighbourhoods(*(combine(pair) for pair in zip(*both, strict=True)))
 
 
 def _share(values: NDArray[Any]) -> Value:

@@ -10,7 +10,7 @@ from keras import ops
 from lwtnn_converter.layers import Scale, absolute
 from numpy.typing import NDArray
 
-from calogan.card.layouts import BatchNorm, Conv, Dense, Layout, wraps
+from calogan.card.layouts import BatchNorm, Conv, Dense, Layout
 from calogan.geometry import Geometry
 
 
@@ -50,7 +50,9 @@ def image_vectors(voxels: Any, layout: Layout, geometry: Geometry, dtype: str) -
         image = ops.transpose(image, (0, 2, 3, 1) if last else (0, 3, 2, 1))
         first += n
         for i, step in enumerate(convolutions):
-            image = _Convolution(step, wraps(geometry, k), name=f"conv_{k}_{i}", dtype=dtype)(image)
+            image = _Convolution(
+                step, geometry.layers[k].closed, name=f"conv_{k}_{i}", dtype=dtype
+            )(image)
         outputs.append(keras.layers.Flatten(name=f"flat_{k}")(image))
     return outputs
 

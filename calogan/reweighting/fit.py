@@ -102,7 +102,7 @@ def train_refiner(
         efficiency=Efficiency.of(ratios, bound),
     )
     seen = generator.seen_events
-    known = np.isin(reference.fingerprints(), seen) if seen is not None else None
+    known = reference.among(seen) if seen is not None else None
     record = {
         "generator": generator.name,
         "calogan_version": __version__,

@@ -8,7 +8,8 @@ parts, each the distance from a perfect generator in units of what still passes:
 - cells: the same on the logarithms of all cells
 - response: generated over real in every bin of the conditions, from 1, over 0.002
 - resolution: the same, over 0.03
-- recall: of the cells' logarithms, below that of full simulation against itself, over 0.2
+- recall: of the cells, as in an evaluation (`neighbourhoods_between_halves` of `log_cells`), below
+  that of full simulation against itself, over 0.2
 - diversity: spread over latents at the same conditions, generated over real, from 1, over 0.1
 
 To each unit the standard uncertainty is added in quadrature: what the validation showers do not
@@ -34,11 +35,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.conditions import Condition, condition_basis, network_input, spread_by_condition
-from calogan.features import high_level_features, log_voxel_features, response
+from calogan.features import high_level_features, log_cells, log_voxel_features, response
 from calogan.metrics.bins import condition_bins
 from calogan.metrics.classifiers import classify, fit_trees
-from calogan.metrics.distances import neighbourhoods
-from calogan.metrics.halves import matched_halves
+from calogan.metrics.distances import neighbourhoods_between_halves
+from calogan.metrics.halves import Half, matched_halves
 from calogan.metrics.statistics import UNKNOWN, Floats, Value
 from calogan.showers import Showers
 
@@ -80,9 +81,9 @@ class Scores:
     """Generated over real in every bin of every condition that holds enough showers."""
     resolution: tuple[Value, ...]
     precision: Value
-    """Of log10 voxels."""
+    """Of log10 cells."""
     recall: Value
-    """Of log10 voxels."""
+    """Of log10 cells."""
     real_recall: Value
     """Recall of one half of the validation showers by the other: what to expect at best."""
     feature_recall: float
@@ -247,13 +248,13 @@ class Yardstick:
         """
         first, second = (s.apply_threshold(self.threshold) for s in (first, second))
         x, y, z = self._real_features, self._standardised(first), self._standardised(second)
-        cells = log_voxel_features(first)
+        voxels = log_voxel_features(first)
         on_features = classify("trees", "boosted trees", x, y, _train_few_trees, 5, self.seed)
         on_cells = classify(
             "trees_voxels",
             "boosted trees",
             self._real_voxels,
-            cells,
+            voxels,
             _train_few_trees,
             2,
             self.seed,
@@ -266,8 +267,9 @@ class Yardstick:
         enough = [(b, i) for b in bins for i in np.flatnonzero(b.counts >= MIN_PER_BIN)]
         resolutions = tuple(b.resolution_ratio[i] for b, i in enough)
         known = [v.value for v in resolutions if v.value > 0]
-        near = neighbourhoods(self._real_voxels, cells, self._k)
-        features = neighbourhoods(x, y, self._k)
+        cells = log_cells(first, self.threshold)
+        near = neighbourhoods_between_halves(self._real_cells, cells, self._half, self._k)
+        features = neighbourhoods_between_halves(x, y, self._half, self._k)
         diversity, ratios = spread_ratio(x, y - z, np.random.default_rng(self.seed))
         narrowest = int(np.argmin(ratios))
         occupancies = [float((s.energies > 0).mean()) for s in (first, self.showers)]
@@ -304,15 +306,22 @@ class Yardstick:
         return log_voxel_features(self.showers)
 
     @cached_property
-    def _real_recalls(self) -> tuple[Value, Value]:
-        """Recall of voxels and of features, half of the validation showers by the other."""
+    def _real_cells(self) -> NDArray[np.float32]:
+        return log_cells(self.showers, self.threshold)
+
+    @cached_property
+    def _half(self) -> Half:
         on = [*self.showers.conditions.values()]
-        a, b = matched_halves(on, np.random.default_rng(self.seed))
-        found = [
-            neighbourhoods(s[a], s[b], self._k).recall
-            for s in (self._real_voxels, self._real_features)
-        ]
-        return found[0], found[1]
+        return matched_halves(on, np.random.default_rng(self.seed))
+
+    @cached_property
+    def _real_recalls(self) -> tuple[Value, Value]:
+        """Recall of cells and of features, half of the validation showers by the other."""
+        cells, features = (
+            neighbourhoods_between_halves(s, s, self._half, self._k).recall
+            for s in (self._real_cells, self._real_features)
+        )
+        return cells, features
 
 
 def _features(showers: Showers) -> tuple[Floats, tuple[str, ...]]:
