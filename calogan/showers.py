@@ -28,6 +28,8 @@ class Showers:
     """Where the showers came from: files, hashes, thresholds, versions."""
     weights: NDArray[np.float32] | None = None
     """Event weights (n,), 0 or more; None where each shower counts as one."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Units of the conditions, by name, as far as they are known; see `unit`."""
 
     def __post_init__(self) -> None:
         shape = np.shape(self.energies)
@@ -73,7 +75,12 @@ class Showers:
             None if self.overflow is None else self.overflow[index],
             self.provenance,
             None if self.weights is None else self.weights[index],
+            self.units,
         )
+
+    def unit(self, name: str) -> str:
+        """Unit of a condition: GeV for the energy, always; empty where it is not known."""
+        return "GeV" if name == "energy" else self.units.get(name, "")
 
     def apply_threshold(self, threshold: float) -> Showers:
         """Set voxels below `threshold` (MeV) to zero, as the readout does."""

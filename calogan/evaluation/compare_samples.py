@@ -26,7 +26,7 @@ from calogan.evaluation.results import (
 from calogan.evaluation.verdicts import Measure
 from calogan.features import high_level_features, layer_fractions, log_cells, response
 from calogan.metrics import correlations, distances, histograms, statistics
-from calogan.metrics.bins import UNITS, condition_bins, energy_chi2
+from calogan.metrics.bins import condition_bins, energy_chi2
 from calogan.metrics.classifiers import compare_by_classifiers
 from calogan.metrics.halves import Halves, matched_halves, over_splits
 from calogan.metrics.statistics import Floats, Value
@@ -81,7 +81,7 @@ def compare_samples(
     report("response and resolution")
     responses = response(reference), response(generated)
     bins = tuple(
-        condition_bins(name, values, *responses, halves)
+        condition_bins(name, values, *responses, halves, reference.unit(name))
         for name, values in reference.conditions.items()
     )
     report("observables")
@@ -378,7 +378,7 @@ def _pictures(reference: Showers, generated: Showers) -> Pictures:
     events = tuple(
         (
             ", ".join(
-                f"{name} {float(v[i]):.3g} {UNITS.get(name, '')}".rstrip()
+                f"{name} {float(v[i]):.3g} {reference.unit(name)}".rstrip()
                 for name, v in reference.conditions.items()
             ),
             reference.energies[i],

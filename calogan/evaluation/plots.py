@@ -103,10 +103,8 @@ def _log_range(axes: Axes, bins: ConditionBins) -> None:
 def response_and_resolution(bins: ConditionBins) -> Figure:
     """Mean response and resolution against one condition, with ratio panels."""
     figure, pairs = _panels(2, width=4.4, height=3.6)
-    axis = f"{bins.name} [{bins.unit}]" if bins.unit else bins.name
-    axis = {"energy": "incident energy [GeV]", "theta": "θ [rad]", "phi": "φ [rad]"}.get(
-        bins.name, axis
-    )
+    symbols = {"energy": "incident energy", "theta": "θ", "phi": "φ", "eta": "η"}
+    axis = symbols.get(bins.name, bins.name) + (f" [{bins.unit}]" if bins.unit else "")
     titles = ("mean of visible / incident energy", "resolution, σ / mean")
     contents = (
         (bins.response, bins.response_ratio, 0.01),

@@ -217,7 +217,8 @@ class Generator:
             "first_event": first_event,
             "readout_threshold_MeV": self.readout_threshold,
         }
-        return Showers(energies, kept, self.geometry, provenance=made_by)
+        units = {c.name: c.unit for c in self.conditions}
+        return Showers(energies, kept, self.geometry, provenance=made_by, units=units)
 
     def generate(
         self,

@@ -77,6 +77,7 @@ class Generator:
             },
             self.geometry,
             provenance=parts[0].provenance,
+            units=parts[0].units,
         )
 
     def stream(
@@ -113,10 +114,13 @@ class Generator:
             "seed": seed,
             "readout_threshold_MeV": self.readout_threshold,
         }
+        units = {c.name: c.unit for c in self.conditions}
         for start in range(0, n_showers, ROWS):
             part = {c.name: values[c.name][start : start + ROWS] for c in self.conditions}
             kept = {name: value.astype(np.float32) for name, value in part.items()}
-            made = Showers(self._make(part, rng), kept, self.geometry, provenance=made_by)
+            made = Showers(
+                self._make(part, rng), kept, self.geometry, provenance=made_by, units=units
+            )
             yield made.apply_threshold(self.readout_threshold)
 
     def _make(

@@ -18,7 +18,7 @@ def sample_like(generator: Generator, showers: Showers, seed: int) -> Showers:
     known = {c.name for c in generator.conditions}
     asked = {name: v for name, v in showers.conditions.items() if name in known}
     made = generator.sample(asked, seed=seed)
-    return Showers(made.energies, showers.conditions, made.geometry)
+    return Showers(made.energies, showers.conditions, made.geometry, units=showers.units)
 
 
 def load_reference(generator: Generator, path: str | Path, what: str | Path) -> Showers:

@@ -54,8 +54,6 @@ def spans_of(edges: Sequence[float] | Floats, unit: str) -> list[str]:
 N_CONDITION_BINS = 5
 MIN_FOR_CHI2 = 20
 """Fewer showers than this in a bin have no distribution to speak of."""
-UNITS = {"energy": "GeV", "theta": "rad", "phi": "rad"}
-"""Of the conditions whose unit is known by their name; showers in memory do not carry it."""
 
 
 def condition_bins(
@@ -64,6 +62,7 @@ def condition_bins(
     reference: Floats,
     generated: Floats,
     halves: Halves = (),
+    unit: str = "",
 ) -> ConditionBins:
     """Response and resolution in five bins of a condition over its range.
 
@@ -72,6 +71,7 @@ def condition_bins(
     values : the condition, (n,); bins are even in its logarithm for the energy
     reference, generated : visible / incident energy of both samples, (n,)
     halves : matched halves of the reference, for the floors; without any they are unknown
+    unit : of the condition
     """
     values = np.asarray(values, np.float64)
     edges, members = _bins(name, values)
@@ -87,7 +87,7 @@ def condition_bins(
     ]
     return ConditionBins(
         name=name,
-        unit=UNITS.get(name, ""),
+        unit=unit,
         scale="log" if name == "energy" else "linear",
         edges=edges,
         counts=np.array([len(x) for x in r]),

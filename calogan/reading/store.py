@@ -211,12 +211,12 @@ def save(
 
     Parameters
     ----------
-    conditions : name and unit of each, `energy` first; None: those of `showers`, units unknown
+    conditions : name and unit of each, `energy` first; None: those of `showers`
     provenance : None: that of `showers`
     """
     if conditions is None:
         others = [name for name in showers.conditions if name != "energy"]
-        conditions = [("energy", "GeV"), *((name, "") for name in others)]
+        conditions = [("energy", "GeV"), *((name, showers.unit(name)) for name in others)]
     provenance = showers.provenance if provenance is None else provenance
     with StoreWriter(path, showers.geometry, conditions, provenance) as writer:
         writer.append(showers.energies, showers.conditions, showers.overflow, showers.weights)
@@ -383,6 +383,7 @@ def _read(
         _values(file, path, "overflow", rows) if about.has_overflow else None,
         about.provenance,
         _values(file, path, "weights", rows) if about.has_weights else None,
+        dict(about.conditions),
     )
 
 

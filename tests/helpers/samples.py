@@ -81,4 +81,5 @@ def make_showers(n: int, seed: int = 0, like: Showers | None = None) -> Showers:
         (visible[:, None] * shares).astype(np.float32),
         {"energy": energy.astype(np.float32), "theta": theta.astype(np.float32)},
         geometry,
+        units={"energy": "GeV", "theta": "rad"},
     )
