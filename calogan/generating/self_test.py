@@ -88,7 +88,5 @@ def check_self_test(
         )
 
 
-def _variables(
-    conditions: Sequence[Condition], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _variables(conditions: Sequence[Condition], values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([c.to_variable(values[:, i]) for i, c in enumerate(conditions)], axis=1)
