@@ -59,6 +59,7 @@ class Inspection:
         if self.card is not None:
             parts.append(Text("A run card to begin with (--card prints it alone):", style="bold"))
             card = Syntax("", "toml", background_color="default").highlight(self.card)
+            card.rstrip()  # its line end is printed with it
             card.no_wrap, card.overflow = True, "ignore"
             parts.append(card)
         return Group(*parts)
