@@ -47,9 +47,7 @@ def test_a_store_that_fits_is_read(generator: Generator, real: Showers, tmp_path
 def test_what_does_not_fit_is_refused(generator: Generator, real: Showers, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     store.save(make_showers(5), path)
-    with pytest.raises(
-        CaloganError, match=r"16 voxels, the generator model\.json makes .* 26"
-    ):
+    with pytest.raises(CaloganError, match=r"16 voxels, the generator model\.json makes .* 26"):
         load_reference(generator, path, "model.json")
     store.save(real, path, [("energy", "GeV"), ("theta", "deg"), ("run", "")])
     with pytest.raises(CaloganError, match="has theta in deg, the generator takes it in rad"):
