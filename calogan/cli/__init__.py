@@ -1,6 +1,7 @@
 """The command `calogan`: one thin command for each arrow of the data path.
 
-Each command imports what it needs when it runs: `calogan --help` answers at once.
+Each command imports what it computes with, NumPy and pydantic included, when it runs:
+`calogan --help` answers at once.
 """
 
 from calogan.cli.shared import app, main

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.progress import Progress as Bar
 from typer.core import TyperCommand
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out
 from calogan.errors import CaloganError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from calogan.generating.generator import Generator
 
 
 @app.command()
@@ -45,6 +53,7 @@ class _ConditionsCommand(TyperCommand):
     """A command that takes options it does not know, in any order: the generator's conditions."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # They go last: before SOURCE, click would take the 10 of --energy 10 for it.
         known = {name for parameter in self.params for name in parameter.opts}
         mine: list[str] = []
         conditions: list[str] = []
@@ -106,12 +115,8 @@ def generate(
 
       calogan generate generator.json --energy 10 --theta 0.1 -n 100 -o showers.csv
     """
-    import numpy as np
-    from rich.progress import Progress as Bar
-
     from calogan.generating.generator import Generator
     from calogan.generating.output import check_ending, generate_file
-    from calogan.reading import store
 
     check_ending(output)
     if source.is_dir():  # a JSON needs no TensorFlow
@@ -123,31 +128,15 @@ def generate(
 
         generator = refined(generator, load_refiner(refiner))
     asked = _condition_options(context.args, [c.name for c in generator.conditions])
-    names = [c.name for c in generator.conditions]
     if like is not None:
         given = [f"--{name}" for name in sorted(asked)] + ["-n"] * (number is not None)
         if given:
             raise CaloganError(
                 f"--like gives all conditions and the number, so leave out {', '.join(given)}"
             )
-        conditions = store.load_conditions(like)
-        missing = [name for name in names if name not in conditions]
-        if missing:
-            raise CaloganError(f"{like} has no conditions {missing}, it has {sorted(conditions)}")
-        values: dict[str, Any] = {name: conditions[name] for name in names}
+        values: dict[str, Any] = _conditions_of(like, generator)
     else:
-        missing = [name for name in names if name not in asked]
-        if missing:
-            options = " ".join(f"--{c.name} {c.low:g}:{c.high:g}" for c in generator.conditions)
-            raise CaloganError(f"conditions {missing} are not given; as in: {options}")
-        rng = np.random.default_rng([seed, 1])
-        n = number or 1000
-        values = {
-            c.name: c.draw(*asked[c.name], n, rng)
-            if asked[c.name][0] < asked[c.name][1]
-            else np.full(n, asked[c.name][0])
-            for c in generator.conditions
-        }
+        values = _drawn_conditions(generator, asked, number or 1000, seed)
     total = len(next(iter(values.values())))
     with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("generating", total=total)
@@ -161,6 +150,37 @@ def generate(
             progress=lambda done: bar.advance(task, done),
         )
     out.print(f"{total:,} showers in {output}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _conditions_of(path: Path, generator: Generator) -> dict[str, NDArray[np.float32]]:
+    """Those of a store's showers."""
+    from calogan.reading import store
+
+    names = [c.name for c in generator.conditions]
+    found = store.load_conditions(path)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise CaloganError(f"{path} has no conditions {missing}, it has {sorted(found)}")
+    return {name: found[name] for name in names}
+
+
+def _drawn_conditions(
+    generator: Generator, asked: Mapping[str, tuple[float, float]], n: int, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """Name to values (n,): drawn between the two ends asked for, or all the one value."""
+    import numpy as np
+
+    missing = [c.name for c in generator.conditions if c.name not in asked]
+    if missing:
+        options = " ".join(f"--{c.name} {c.low:g}:{c.high:g}" for c in generator.conditions)
+        raise CaloganError(f"conditions {missing} are not given; as in: {options}")
+    rng = np.random.default_rng([seed, 1])
+    return {
+        c.name: c.draw(*asked[c.name], n, rng)
+        if asked[c.name][0] < asked[c.name][1]
+        else np.full(n, asked[c.name][0])
+        for c in generator.conditions
+    }
 
 
 def _condition_options(arguments: list[str], known: list[str]) -> dict[str, tuple[float, float]]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from calogan.cli.shared import app, err, out, parse_settings
 from calogan.errors import CaloganError
@@ -94,8 +96,6 @@ def voxelize(
 
       calogan voxelize run7.root -o run7.h5 --config my.toml --set theta=0.1
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from calogan.card.loading import load_card
     from calogan.reading.pipeline import voxelize_files
 
@@ -122,8 +122,6 @@ def voxelize(
 
 
 def _print_summary(summary: VoxelizeSummary, units: dict[str, str]) -> None:
-    from rich.table import Table
-
     table = Table(title=escape(f"Showers in {summary.output}"), show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")

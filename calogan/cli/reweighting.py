@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.status import Status
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out, print_cost
 
@@ -45,8 +46,6 @@ def refine(
 
       calogan generate build/run --refiner build/run/refiner.h5 --like test.h5 -o showers.h5
     """
-    from rich.status import Status
-
     from calogan.reweighting.fit import refine_run
 
     import_tensorflow_quietly()

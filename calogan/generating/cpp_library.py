@@ -11,7 +11,8 @@ from typing import Any
 from calogan.errors import CaloganError
 from calogan.version import __version__
 
-OUT_OF_MEMORY, INTERNAL = 3, 4  # of calogan_status
+OUT_OF_MEMORY, INTERNAL = 3, 4
+"""Of calogan_status, in runner.h."""
 VARIABLE = "CALOGAN_RUNNER_LIBRARY"
 NAMES = ("libcalogan_runner.so", "libcalogan_runner.dylib")
 FOLDER = Path(__file__).parents[1]
@@ -131,6 +132,7 @@ def _load(path: Path) -> Library:
 
 
 def load_library() -> Library:
+    """The library that CALOGAN_RUNNER_LIBRARY names, or that of the package's folder."""
     asked = os.environ.get(VARIABLE)
     if asked:
         if not Path(asked).is_file():

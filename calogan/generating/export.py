@@ -21,8 +21,7 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
     the file. Its one output, "fractions", holds voxel energies as fractions of the incident
     energy. The self-test's expected outputs come from the NumPy evaluator in float64.
     """
-    # Both import Keras.
-    from lwtnn_converter import convert
+    from lwtnn_converter import convert  # this and the next import Keras
 
     from calogan.networks.generator import latent_sizes, output_labels
 

@@ -19,6 +19,7 @@ from calogan.files import read_text
 from calogan.generating.self_test import Outputs, check_self_test
 from calogan.geometry import Geometry
 from calogan.showers import Showers
+from calogan.training.run import Run
 from calogan.version import __version__
 
 SCHEMA_VERSION = 1
@@ -149,8 +150,7 @@ def weights_sha256(weights: Sequence[NDArray[np.float32]]) -> str:
 
 
 def _from_run(path: Path) -> Generator:
-    from calogan.networks.generator import latent_sizes, voxel_fractions
-    from calogan.training.run import Run
+    from calogan.networks.generator import latent_sizes, voxel_fractions  # imports Keras
 
     run = Run(path)
     card = run.card()
@@ -216,12 +216,9 @@ def _from_json(path: Path) -> Generator:
             [labels.index(f"voxel_{i}") for i in range(geometry.n_voxels)], dtype=np.intp
         )
         nodes = {str(node["name"]): int(node["size"]) for node in block["latent"]["nodes"]}
-        outputs = graph_outputs(
-            graph, nodes, str(block["conditions"]["node"]), str(block["output"])
-        )
-        check_self_test(
-            block["self_test"], outputs, conditions, sum(nodes.values()), labels, str(path)
-        )
+        latent_size = sum(nodes.values())
+        outputs = graph_outputs(graph, nodes, block["conditions"]["node"], block["output"])
+        check_self_test(block["self_test"], outputs, conditions, latent_size, labels, str(path))
         threshold = float(block["readout_threshold"])
         data = block.get("provenance", {}).get("card", {}).get("data", {})
         bands = data.get("hold_out", {}).items()
@@ -239,7 +236,7 @@ def _from_json(path: Path) -> Generator:
         str(block.get("name", path.stem)),
         geometry,
         conditions,
-        sum(nodes.values()),
+        latent_size,
         threshold,
         None,
         {

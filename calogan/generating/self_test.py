@@ -59,7 +59,9 @@ def check_self_test(
     for i, case in enumerate(cases):
         for key, size in sizes.items():
             column = np.asarray(case[key], np.float64)
-            if column.shape != (size,):
+            if column.ndim != 1:
+                raise ValueError(f"self_test[{i}].{key} is no list of numbers")
+            if column.size != size:
                 raise CaloganError(
                     f"{where}: field calogan.self_test[{i}].{key} has {column.size} entries, "
                     f"expected {size}; the file is damaged: copy it or export it again"

@@ -1,4 +1,4 @@
 """What is in a file of any kind: data, models, run directories.
 
-From outside: `inspect.inspect`.
+From outside: `inspect.inspect`, which returns a `tables.Inspection`.
 """

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,16 +21,20 @@ from calogan.inspecting.tables import (
     provenance_facts,
     size_of,
 )
+from calogan.reading import hdf5, store
+from calogan.reading.root_file import decode, open_root, tree_names
 from calogan.reading.suggest import BranchInfo, Plan, TreeInfo, plan_card, write_card
 
 SAMPLE_EVENTS = 1000
 """Events whose hits are read to guess units and cells."""
 SAMPLE_BYTES = 64 << 20
+"""Memory that these hits may take: of large events, fewer are read."""
+CONDITION_EVENTS = 1_000_000
+"""Events whose conditions are read to tell their range."""
 
 
 def describe_root(path: Path) -> Inspection:
-    from calogan.reading.root_file import decode, open_root, tree_names
-
+    """Its trees and other objects, and the run card that would read its hits."""
     with open_root(path) as directory:
         trees = [
             decode(f"tree '{name}' of {path}", partial(_tree_info, directory, name))
@@ -89,18 +94,19 @@ def _families(branches: Iterable[BranchInfo]) -> Iterable[tuple[str, str]]:
 
 
 def _card(directory: Any, plan: Plan, trees: Sequence[TreeInfo], path: Path) -> str:
+    """The run card of a plan, its units and cells guessed from the first events."""
     tree = directory[plan.tree]
     info = next(t for t in trees if t.name == plan.tree)
     size = {branch.name: branch.size for branch in info.branches}
-    weight = sum(size[name] for name in plan.wanted) / info.entries
-    n_events = min(SAMPLE_EVENTS, info.entries, max(1, int(SAMPLE_BYTES / max(weight, 1.0))))
+    event_bytes = sum(size[name] for name in plan.wanted) / info.entries
+    n_events = min(SAMPLE_EVENTS, info.entries, max(1, int(SAMPLE_BYTES / max(event_bytes, 1.0))))
     arrays = tree.arrays(plan.wanted, entry_stop=n_events, library="ak")
     hits = {name: _flat(arrays[name]) for name in plan.wanted}
     source = directory[plan.condition_tree] if plan.condition_tree else tree
     branches = list(plan.conditions.values())
     values: dict[str, NDArray[Any]] = {}
     if branches:
-        found = source.arrays(branches, entry_stop=1_000_000, library="ak")
+        found = source.arrays(branches, entry_stop=CONDITION_EVENTS, library="ak")
         values = {name: _flat(found[name]) for name in branches}
     return write_card(plan, hits, values, n_events, path.name)
 
@@ -112,10 +118,7 @@ def _flat(array: Any) -> NDArray[Any]:
 
 
 def describe_hdf5(path: Path) -> Inspection:
-    import h5py
-
-    from calogan.reading import hdf5, store
-
+    """Its datasets; of a store of showers, also the conditions, geometry and provenance."""
     with hdf5.open_hdf5(path) as file, hdf5.reading(path):
         found: list[Any] = []
         file.visititems(lambda _, item: found.append(item))

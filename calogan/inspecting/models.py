@@ -21,15 +21,17 @@ from calogan.inspecting.tables import (
     provenance_facts,
     size_of,
 )
+from calogan.training.run import Run
 
 
 def describe_json(path: Path) -> Inspection:
+    """A generator, or any other model in lwtnn's JSON."""
     try:
         fields = json.loads(read_text(path, "JSON file"))
     except json.JSONDecodeError as error:
         raise CaloganError(f"{path} is not valid JSON: {error}") from error
     if "calogan" in fields:
-        return _generator(path, fields)
+        return _describe_generator(path, fields)
     layers = fields.get("layers")
     if not isinstance(layers, list) or "inputs" not in fields or "outputs" not in fields:
         raise CaloganError(
@@ -68,11 +70,11 @@ def _count_numbers(item: Any) -> int:
 
 def _graph_tables(fields: Mapping[str, Any]) -> list[Table]:
     inputs = [
-        (str(node.get("name")), _names([str(v.get("name")) for v in node.get("variables", [])]))
+        (str(node.get("name")), _listed([str(v.get("name")) for v in node.get("variables", [])]))
         for node in [*fields["inputs"], *fields.get("input_sequences", [])]
     ]
     outputs = [
-        (str(name), _names([str(label) for label in output.get("labels", [])]))
+        (str(name), _listed([str(label) for label in output.get("labels", [])]))
         for name, output in fields["outputs"].items()
     ]
     return [
@@ -81,11 +83,12 @@ def _graph_tables(fields: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def _names(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
+    """All of a few names, the first and the last of many."""
     return ", ".join(names) if len(names) < 7 else f"{names[0]} .. {names[-1]} ({len(names)})"
 
 
-def _generator(path: Path, fields: Mapping[str, Any]) -> Inspection:
+def _describe_generator(path: Path, fields: Mapping[str, Any]) -> Inspection:
     try:
         block = fields["calogan"]
         variables = [Condition.from_dict(v) for v in block["conditions"]["variables"]]
@@ -116,8 +119,7 @@ def _generator(path: Path, fields: Mapping[str, Any]) -> Inspection:
 
 
 def describe_run(path: Path) -> Inspection:
-    from calogan.training.run import Run
-
+    """How far a training has come, its conditions and geometry, and its latest metrics."""
     run = Run(path)
     card = run.card()
     history = run.history()

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.syntax import Syntax
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from calogan.conditions import Condition
 from calogan.geometry import Geometry
 
-if TYPE_CHECKING:
-    from rich.console import Group
-
 MAX_ROWS = 40
+"""More rows than these are only counted."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,6 @@ class Inspection:
     """For a ROOT file with hits: a run card that would read it, TOML."""
 
     def __rich__(self) -> Group:
-        from rich import box
-        from rich.console import Group
-        from rich.syntax import Syntax
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
         parts: list[Any] = [Text(f"{self.path}: {self.kind}", style="bold")]
         if self.facts:
             grid = RichTable.grid(padding=(0, 2))
@@ -61,6 +59,7 @@ class Inspection:
         if self.card is not None:
             parts.append(Text("A run card to begin with (--card prints it alone):", style="bold"))
             card = Syntax("", "toml", background_color="default").highlight(self.card)
+            card.rstrip()  # its line end is printed with it
             card.no_wrap, card.overflow = True, "ignore"
             parts.append(card)
         return Group(*parts)
@@ -75,6 +74,7 @@ def size_of(path: Path) -> str:
 
 
 def few(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """The first rows of many, and how many more there are."""
     if len(rows) <= MAX_ROWS:
         return tuple(rows)
     rest = (f"... and {len(rows) - MAX_ROWS} more", *("" for _ in rows[0][1:]))
@@ -82,6 +82,7 @@ def few(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
 
 
 def provenance_facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What fits a line each: texts and numbers, and where many files came from."""
     rows = []
     for key, value in provenance.items():
         if key == "files" and isinstance(value, list):

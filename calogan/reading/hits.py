@@ -103,7 +103,9 @@ def _read_file(
             yield HitChunk(
                 read(arrays, input, tree.where, start),
                 {
-                    name: _condition(name, card, values[name], name in overrides, path, start)
+                    name: _converted_condition(
+                        name, card, values[name], name in overrides, path, start
+                    )
                     for name, card in conditions.items()
                 },
                 path,
@@ -153,7 +155,7 @@ def _constants(
     return values
 
 
-def _condition(
+def _converted_condition(
     name: str,
     card: ConditionCard,
     values: NDArray[Any],
@@ -161,6 +163,7 @@ def _condition(
     path: Path,
     start: int,
 ) -> NDArray[np.float32]:
+    """In the card's unit and checked; overrides come in that unit."""
     factor = 1.0 if is_override else card.factor
     converted: NDArray[np.float32] = (values.astype(np.float64) * factor).astype(np.float32)
     positive = name == "energy" or card.scale == "log"
@@ -215,6 +218,7 @@ def _jagged(array: Any, branch: str, where: str) -> tuple[NDArray[np.int64], NDA
 
 
 def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
+    """Vectors of equal lengths, one for each role: every entry becomes a hit."""
     reference = input.branches["energy"]
     offsets, energy = _jagged(arrays[reference], reference, where)
     coordinates: dict[str, NDArray[Any]] = {}
@@ -235,7 +239,7 @@ def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
                 f"[input.branches] {role}"
             )
         if role not in INDEX_ROLES:
-            values = _finite(values, role, branch, offsets, where, start)
+            values = _checked_finite(values, role, branch, offsets, where, start)
             values = _scaled(
                 values,
                 ANGLE_UNITS[input.angle_unit] if role == "phi" else LENGTH_UNITS[input.length_unit],
@@ -285,6 +289,7 @@ def _cell_branches(tree: Tree, input: Input) -> list[str]:
 
 
 def _scaled(values: NDArray[Any], factor: float) -> NDArray[Any]:
+    """Times the factor, in floating point; without a copy where there is nothing to do."""
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
     return values if factor == 1.0 else values * factor
@@ -308,7 +313,7 @@ def _check_energy(
     )
 
 
-def _finite(
+def _checked_finite(
     values: NDArray[Any],
     role: str,
     branch: str,

@@ -112,7 +112,7 @@ class StoreWriter:
         self._stack.__exit__(kind, error, trace)
 
     def _close(self, kind: Any, *_: Any) -> None:
-        """Close the file; once something went wrong, what else does so counts no more."""
+        """Close the file; of two errors, the first is the one to tell."""
         try:
             with self._writing():
                 self._file.close()

@@ -205,7 +205,7 @@ def _depth_axis(geometry: Geometry) -> tuple[_Axis, NDArray[np.intp]]:
             edges.append(front)
         edges.append(back)
         table.append(k)
-    # Index n is behind the last edge and index -1 before the first: both end on a -1.
+    # Behind the last edge the index is n, before the first -1, the table's last: both no layer.
     return _Axis(np.array(edges)), np.array([*table, -1, -1], np.intp)
 
 

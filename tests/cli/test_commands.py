@@ -129,6 +129,24 @@ def test_generate_draws_conditions(workspace: Path) -> None:
         )
 
 
+def test_generate_writes_what_the_ending_says(workspace: Path) -> None:
+    arguments = ("generate", "model.json", "--energy", "10", "--theta", "0.1", "-n", "20")
+    for name in ("ending.csv", "ending.hdf5"):
+        found = calogan(*arguments, "-o", name, cwd=workspace)
+        assert found.returncode == 0, found.stderr
+        assert f"20 showers in {name}" in found.stdout
+    lines = (workspace / "ending.csv").read_text().splitlines()
+    assert lines[0].startswith("event,energy_GeV,theta_rad,layer,cell,")
+    made = store.load(workspace / "ending.hdf5")
+    assert len(lines) == 1 + int((made.energies > 0).sum())
+    # Refused before the model is looked for.
+    found = calogan("generate", "none.json", "-o", "ending.txt", cwd=workspace)
+    assert found.returncode == 2
+    assert "its ending is '.txt', expected .csv, .h5 or .hdf5" in found.stderr
+    found = calogan("generate", "--help", cwd=workspace)
+    assert ".csv a line for each cell" in " ".join(found.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

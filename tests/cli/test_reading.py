@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from calogan import cli
 from calogan.card.loading import load_card
+from calogan.files import parse_toml
 from calogan.reading import store
 from calogan.version import __version__
 
@@ -88,6 +91,25 @@ def test_inspect(tmp_path: Path) -> None:
     assert "tree showers, 1,000 entries" in text
     (tmp_path / "card.toml").write_text(run("inspect", SAMPLE, "--card"))
     assert load_card(tmp_path / "card.toml").build_geometry().n_voxels == 504
+
+
+@pytest.mark.parametrize("kind", ["sample", "par04"])
+def test_the_card_can_be_copied_from_a_narrow_terminal(tmp_path: Path, kind: str) -> None:
+    path = SAMPLE if kind == "sample" else write_par04(tmp_path / "e-_8GeV_theta60_1.root")
+    command = [sys.executable, "-m", "calogan.cli", "inspect"]
+    text, card = (
+        subprocess.run(
+            [*command, *options, path],
+            env={**os.environ, "COLUMNS": "60"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for options in ([], ["--card"])
+    )
+    copied = text[text.index("# Guessed from") :]
+    assert copied.strip() == card.strip()
+    assert parse_toml(copied, "copied") == parse_toml(card, "--card")
 
 
 def test_version() -> None:

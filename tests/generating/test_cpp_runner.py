@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -12,21 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
+from helpers.programs import GATED_MODEL as MODEL
+from helpers.programs import PROGRAM, ROOT
 from helpers.samples import BAD_CONDITIONS
 from numpy.typing import NDArray
 
 import calogan
 from calogan import runner
 from calogan.errors import CaloganError
-from calogan.generating import cpp_library, cpp_runner
+from calogan.generating import cpp_runner
 from calogan.reading import store
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = Path(os.environ.get("CALOGAN_GENERATE", ROOT / "build/cpp/calogan-generate"))
-MODEL = ROOT / "cpp_examples/tests/data/gated.json"
 N = 300
 CONDITIONS = {"energy": np.geomspace(1, 50, N), "theta": np.linspace(0, 0.35, N)}
 
@@ -256,42 +253,6 @@ def test_compiled_models(generator: runner.Generator, tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match=r"cannot open .*none\.json"):
         runner.compile_model(tmp_path / "none.json", tmp_path / "a.calogan")
     assert not (tmp_path / "a.calogan").exists()
-
-
-def test_a_library_that_cannot_be_used_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("CALOGAN_RUNNER_LIBRARY", raising=False)
-    with monkeypatch.context() as patch, pytest.raises(CaloganError, match="`make cpp`"):
-        patch.setattr(cpp_library, "NAMES", ("libnone.so",))
-        runner.Generator.load(MODEL)
-    text = tmp_path / "text.so"
-    text.write_text("no library")
-    for path, message in (
-        (tmp_path / "none.so", r"CALOGAN_RUNNER_LIBRARY is .*none\.so, and no such file"),
-        (text, r"cannot load the runner's library .*text\.so"),
-        (h5py.h5.__file__, "is not the runner's library of calogan"),
-    ):
-        monkeypatch.setenv("CALOGAN_RUNNER_LIBRARY", str(path))
-        with pytest.raises(CaloganError, match=message):
-            runner.Generator.load(MODEL)
-    monkeypatch.undo()
-    with monkeypatch.context() as patch, pytest.raises(CaloganError, match="is of version"):
-        patch.setattr(cpp_library, "__version__", "0.0.9")
-        cpp_library.Library(cpp_library.load_library().path)
-
-
-def test_importing_it_loads_no_library() -> None:
-    code = (
-        "import sys, calogan.runner\n"
-        "heavy = {'tensorflow', 'keras', 'uproot', 'awkward', 'h5py', 'matplotlib'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    environment = {**os.environ, "CALOGAN_RUNNER_LIBRARY": "/none"}
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
-    assert found.stdout.strip() == "[]"
 
 
 def test_the_snippet_of_the_runners_readme_runs(tmp_path: Path) -> None:

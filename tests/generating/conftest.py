@@ -1,0 +1,26 @@
+"""A run of a few updates, and what is exported of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.samples import make_card, make_showers
+
+from calogan.generating.export import export_run
+from calogan.reading import store
+from calogan.training.loop import train
+from calogan.training.run import Run
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("generator")
+    store.save(make_showers(600), folder / "train.h5")
+    return train(make_card(data={"train": str(folder / "train.h5")}), folder / "run")
+
+
+@pytest.fixture(scope="session")
+def exported(run: Run) -> Path:
+    export_run(run.path, run.path.parent / "model.json")
+    return run.path.parent / "model.json"
