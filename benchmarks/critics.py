@@ -14,7 +14,7 @@ import time
 from calogan.card.keys import Card
 from calogan.card.loading import load_card
 from calogan.reading import store
-from calogan.training.gan import Trainer
+from calogan.training.loop import new_trainer
 
 LAYOUT = (
     "CONV|16|3|3|2|2|1|1|LEAKYRELU,CONV|32|3|3|2|2|1|1|LEAKYRELU,RESHAPE|FLAT,DENSE|320|LEAKYRELU"
@@ -33,7 +33,7 @@ def main() -> None:
     critics = {"dense": {}, "convolutional": {"layout": options.layout}}
     showers = store.load(options.store)
     trainers = {
-        name: Trainer(Card.model_validate({**fields, "critic": critic}), showers)
+        name: new_trainer(Card.model_validate({**fields, "critic": critic}), showers)
         for name, critic in critics.items()
     }
     for name, trainer in trainers.items():

@@ -1,4 +1,4 @@
-"""Every snippet and command of the README, run as written on a shorter training."""
+"""Every snippet, command and link of the documents, run as written on a shorter training."""
 
 from __future__ import annotations
 
@@ -11,13 +11,31 @@ from pathlib import Path
 
 import pytest
 
+from calogan.card.loading import load_card
+
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(os.environ.get("CALOGAN_GENERATE", ROOT / "build/cpp/calogan-generate"))
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCED = ["README.md", "data/cards/README.md", "benchmarks/README.md"]
+"""Documents whose blocks of shell commands and of TOML are run and read."""
+DOCUMENTS = [
+    *FENCED,
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "benchmarks/fidelity.md",
+    "cpp_examples/README.md",
+    "cpp_examples/benchmark/README.md",
+    "data/README.md",
+    "data/models/README.md",
+    "export/README.md",
+]
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def _text(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def _blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", _text(document), re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -45,38 +63,90 @@ def _run(command: list[str], folder: Path) -> str:
     return found.stdout
 
 
-def test_the_python_snippets_run(workspace: Path) -> None:
-    chain, runner = _blocks("python")
-    assert len([line for line in chain.splitlines() if line]) <= 11
-    printed = _run([sys.executable, "-c", chain], workspace)
-    assert "report.html" in printed
-    shapes = f"{runner}\nprint(energies.shape, len(hits.cells) > 0)"
-    assert _run([sys.executable, "-c", shapes], workspace) == "(2, 504) True\n"
-
-
-def test_the_shell_commands_run(workspace: Path) -> None:
-    lines = [line for block in _blocks("sh") for line in block.splitlines()]
-    makes = [line.split("#")[0].strip() for line in lines if line.startswith("make")]
+def _run_commands(document: str, folder: Path) -> None:
+    """Each line of the shell blocks; of `make` it is only seen that the target is there."""
     targets = (ROOT / "Makefile").read_text()
-    for line in makes:
-        assert re.search(rf"^{line.removeprefix('make ')}:", targets, re.MULTILINE), line
-    for line in lines:
-        command = shlex.split(line)
-        if command[0] == "calogan":
-            _run(command, workspace)
-        elif command[0] == "calogan-generate":
-            _run([str(PROGRAM), *command[1:]], workspace)
-    assert (workspace / "build/showers.h5").is_file()
-    assert (workspace / "build/showers.csv").is_file()
-    assert all(line.startswith(("make ", "calogan ", "calogan-generate ")) for line in lines)
+    for block in _blocks(document, "sh"):
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line, comments=True)
+            if program == "make":
+                assert re.search(rf"^{arguments[0]}:", targets, re.MULTILINE), line
+            elif program == "calogan-generate":
+                _run([str(PROGRAM), *arguments], folder)
+            else:
+                assert program == "calogan", line
+                _run([program, *arguments], folder)
+
+
+@pytest.fixture(scope="module")
+def after_the_readme(workspace: Path) -> Path:
+    """The workspace with all that the README's commands make."""
+    _run_commands("README.md", workspace)
+    return workspace
+
+
+def test_a_newcomer_reads_no_more_than_a_page() -> None:
+    lines = _text("README.md").splitlines()
+    assert len(lines) <= 120
+    assert any(line.startswith("make demo") for line in lines)
+    assert any(line.startswith("make test") for line in lines)
+
+
+def test_the_python_snippet_runs(workspace: Path) -> None:
+    (chain,) = _blocks("README.md", "python")
+    assert len([line for line in chain.splitlines() if line]) <= 11
+    assert "report.html" in _run([sys.executable, "-c", chain], workspace)
+
+
+def test_the_commands_of_the_readme_run(after_the_readme: Path) -> None:
+    assert (after_the_readme / "build/showers.h5").is_file()
+    assert (after_the_readme / "build/showers.csv").is_file()
+
+
+@pytest.mark.parametrize("document", FENCED[1:])
+def test_the_commands_of_other_documents_run(document: str, after_the_readme: Path) -> None:
+    assert _blocks(document, "sh")
+    _run_commands(document, after_the_readme)
+
+
+def test_the_cards_load(tmp_path: Path) -> None:
+    cards = [block for document in FENCED for block in _blocks(document, "toml")]
+    assert cards
+    for text in cards:
+        (tmp_path / "card.toml").write_text(text, encoding="utf-8")
+        assert load_card(tmp_path / "card.toml") != load_card()
 
 
 def test_the_cpp_snippet_is_the_example_that_is_compiled_and_run() -> None:
-    (snippet,) = _blocks("cpp")
-    example = (ROOT / "cpp_examples/examples/minimal.cpp").read_text(encoding="utf-8")
-    assert snippet.strip() == example.strip()
+    (snippet,) = _blocks("README.md", "cpp")
+    assert snippet.strip() == _text("cpp_examples/examples/minimal.cpp").strip()
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+def _anchors(document: str) -> set[str]:
+    """Of a document's headings, as web pages of repositories make them."""
+    text = re.sub(r"```.*?```", "", _text(document), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    folder = (ROOT / document).parent
+    for link in re.findall(r"\]\(([^)\s]+)\)", _text(document)):
+        target, _, anchor = link.partition("#")
+        if target.startswith("https://"):
+            continue
+        path = (folder / target).resolve() if target else ROOT / document
+        assert path.exists(), link
+        if anchor:
+            assert anchor in _anchors(str(path.relative_to(ROOT))), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_files_that_are_named_exist(document: str) -> None:
+    """In code style: no document names a file that has moved away."""
+    homes = (".", "calogan", "cpp_examples", "cpp_examples/include", "data", "export")
+    folders = [(ROOT / document).parent, *(ROOT / home for home in homes)]
+    named = r"`([\w.-]+/[\w./-]+\.(?:py|cpp|hpp|h|md|sh|toml|j2))`"
+    for path in re.findall(named, _text(document)):
+        assert any((folder / path).exists() for folder in folders), path
