@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,10 +22,10 @@ from calogan.evaluation.results import Evaluation, Refinement
 from calogan.files import atomic_path
 from calogan.generating.generator import Generator
 from calogan.generating.reference import load_reference, sample_like
+from calogan.reading import store
+from calogan.reweighting.files import load_refiner
+from calogan.reweighting.refiner import Efficiency, RefinedGenerator, kept_by_weight, refined
 from calogan.showers import Showers
-
-if TYPE_CHECKING:
-    from calogan.reweighting.refiner import RefinedGenerator
 
 
 def evaluate_run(
@@ -61,8 +61,6 @@ def evaluate_run(
     ------
     CaloganError : if fewer than `MIN_SHOWERS` showers remain, or files do not fit together
     """
-    from calogan.reweighting.files import load_refiner
-    from calogan.reweighting.refiner import refined
 
     run, reference = Path(run), Path(reference)
     report = progress or (lambda _: None)
@@ -71,19 +69,9 @@ def evaluate_run(
     bands = bands_to_study(hold_out or {}, generator, run)
     other = _load_beside(beside, bands, reference)
     better = None if refiner is None else refined(generator, load_refiner(refiner))
-    showers = load_reference(generator, reference, run)
-    n_all = len(showers)
-    seen = generator.seen_events
-    used = [seen] if seen is not None else []
-    used += [better.refiner.seen_events] if better is not None else []
-    if used:
-        showers = showers.select(~showers.among(np.concatenate(used)))
-    n_dropped = n_all - len(showers)
-    if len(showers) < MIN_SHOWERS:
-        raise CaloganError(
-            f"{len(showers)} of {n_all} showers in {reference} can be compared ({n_dropped} were "
-            f"used in training {run}), expected {MIN_SHOWERS} or more; give showers of other events"
-        )
+    showers, n_dropped = _unseen(generator, better, reference, run)
+    note = _independence(generator, better, showers, n_dropped, reference)
+
     report(f"generating {len(showers)} showers")
     # The reference may know conditions that the generator does not; it is judged against those too.
     generated, rate = _timed_sample(generator, showers, seed)
@@ -94,10 +82,8 @@ def evaluate_run(
     }
     result = compare_samples(showers, generated, progress=progress, **judging)
     if better is not None:
-        result = replace(
-            result,
-            refinement=_refinement(better, str(refiner), showers, generated, rate, judging, report),
-        )
+        refinement = _refinement(better, str(refiner), showers, generated, rate, judging, report)
+        result = replace(result, refinement=refinement)
     studies = tuple(
         study(
             name,
@@ -111,44 +97,73 @@ def evaluate_run(
         )
         for name in bands
     )
-    left_out = (
-        f"{n_dropped} of {n_all} reference showers were left out: the generator"
-        f"{'' if better is None else ' or its refiner'} was trained or validated on them."
-    )
-    if seen is not None:
-        note = (
-            left_out
-            if n_dropped
-            else f"None of the {n_all} reference showers was used in training or validation."
-        )
-    else:
-        note = check_independent(generator.identity["inputs_sha256"], showers.provenance, reference)
-        note += f" {left_out}" if n_dropped else ""
+
     if output is None:
         output = run / "evaluation" if run.is_dir() else run.parent / f"{run.stem}_evaluation"
     options = [f"--hold-out {name}={low:g}:{high:g}" for name, (low, high) in bands.items()]
     options += [] if beside is None else [f"--beside {beside}"]
     options += [] if refiner is None else [f"--refiner {refiner}"]
-    return _write(
-        replace(result, held_out=studies),
-        Path(output),
-        {
-            "command": " ".join(
-                [
-                    f"calogan evaluate {run} --reference {reference} --output {output}",
-                    f"--classifier {classifier} --seed {seed}",
-                    *options,
-                ]
-            ),
-            "generator": str(run),
-            "weights_sha256": generator.identity.get("weights_sha256", ""),
-            "reference": str(reference),
-            "n_dropped": n_dropped,
-            "training_events_known": seen is not None,
-            "note": note,
-        },
-        report,
+    settings = {
+        "command": " ".join(
+            [
+                f"calogan evaluate {run} --reference {reference} --output {output}",
+                f"--classifier {classifier} --seed {seed}",
+                *options,
+            ]
+        ),
+        "generator": str(run),
+        "weights_sha256": generator.identity.get("weights_sha256", ""),
+        "reference": str(reference),
+        "n_dropped": n_dropped,
+        "training_events_known": generator.seen_events is not None,
+        "note": note,
+    }
+    return _write(replace(result, held_out=studies), Path(output), settings, report)
+
+
+def _unseen(
+    generator: Generator, better: RefinedGenerator | None, reference: Path, run: Path
+) -> tuple[Showers, int]:
+    """The reference showers that neither generator nor refiner has seen, and how many were left
+    out."""
+    showers = load_reference(generator, reference, run)
+    known = np.zeros(len(showers), np.bool_)
+    for fingerprints in (
+        generator.seen_events,
+        None if better is None else better.refiner.seen_events,
+    ):
+        if fingerprints is not None:
+            known |= showers.among(fingerprints)
+    n_all, n_dropped = len(showers), int(known.sum())
+    if n_all - n_dropped < MIN_SHOWERS:
+        raise CaloganError(
+            f"{n_all - n_dropped} of {n_all} showers in {reference} can be compared ({n_dropped} "
+            f"were used in training {run}), expected {MIN_SHOWERS} or more; give showers of other "
+            "events"
+        )
+    return (showers.select(~known) if n_dropped else showers), n_dropped
+
+
+def _independence(
+    generator: Generator,
+    better: RefinedGenerator | None,
+    showers: Showers,
+    n_dropped: int,
+    reference: Path,
+) -> str:
+    """What is known of the reference being independent of the training, for the report."""
+    n_all = len(showers) + n_dropped
+    left_out = (
+        f"{n_dropped} of {n_all} reference showers were left out: the generator"
+        f"{'' if better is None else ' or its refiner'} was trained or validated on them."
     )
+    if generator.seen_events is None:
+        trained_on = generator.identity["inputs_sha256"]
+        note = check_independent(trained_on, showers.provenance, reference)
+        return f"{note} {left_out}" if n_dropped else note
+    if n_dropped:
+        return left_out
+    return f"None of the {n_all} reference showers was used in training or validation."
 
 
 def _timed_sample(generator: Generator, showers: Showers, seed: int) -> tuple[Showers, float]:
@@ -176,7 +191,6 @@ def _refinement(
     raw, rate : what the raw generator made at its conditions, and how many showers a second
     judging : arguments of `compare_samples`
     """
-    from calogan.reweighting.refiner import Efficiency
 
     refiner = better.refiner
     report(f"generating {len(showers)} refined showers")
@@ -195,7 +209,6 @@ def _refinement(
 def _load_beside(
     beside: str | Path | None, bands: Bands, reference: str | Path
 ) -> Generator | None:
-    from calogan.reading import store
 
     if beside is None:
         return None
@@ -257,8 +270,6 @@ def evaluate_files(
     with which `generated` was made. Of showers with event weights, those that rejection by the
     weights keeps are compared, each with its partner.
     """
-    from calogan.reading import store
-    from calogan.reweighting.refiner import kept_by_weight
 
     report = progress or (lambda _: None)
     report("reading")

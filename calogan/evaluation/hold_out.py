@@ -9,7 +9,7 @@ everything. Equal numbers of showers, since every classifier does better with mo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from calogan.bands import Bands, in_any, in_band
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
+from calogan.evaluation.compare_samples import MIN_SHOWERS, compare_samples
 from calogan.evaluation.results import Region, Study
 from calogan.features import response
+from calogan.generating.generator import Generator
+from calogan.generating.reference import sample_like
 from calogan.metrics import statistics
 from calogan.showers import Showers
-
-if TYPE_CHECKING:
-    from calogan.generating.generator import Generator
 
 
 def bands_to_study(asked: Bands, generator: Generator, run: object) -> dict[str, Any]:
@@ -67,10 +67,6 @@ def study(
     ------
     CaloganError : too few showers to compare; `other` does not fit, or has a held-out band there
     """
-    from calogan.evaluation.compare_samples import MIN_SHOWERS
-    from calogan.evaluation.compare_samples import compare_samples as compare
-    from calogan.generating.reference import sample_like
-
     reference, generated = pair
     condition = next(c for c in generator.conditions if c.name == name)
     band = bands[name]
@@ -100,7 +96,7 @@ def study(
         progress(f"{words}: {len(rows)} showers")
         real = reference.select(rows)
         samples = [s.apply_threshold(generator.readout_threshold) for s in (real, made)]
-        found = compare(
+        found = compare_samples(
             real,
             made,
             threshold=generator.readout_threshold,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import hist
 import numpy as np
@@ -16,10 +16,8 @@ from calogan.geometry import Geometry
 from calogan.metrics.bins import ConditionBins
 from calogan.metrics.classifiers import ClassifierResult
 from calogan.metrics.statistics import Floats, Value
-
-if TYPE_CHECKING:
-    from calogan.reweighting.density_ratio import Reliability
-    from calogan.reweighting.refiner import Efficiency
+from calogan.reweighting.density_ratio import Reliability
+from calogan.reweighting.refiner import Efficiency
 
 METRICS_FORMAT = 1
 """Version of metrics.json."""

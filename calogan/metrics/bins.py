@@ -73,8 +73,7 @@ def condition_bins(
     halves : matched halves of the reference, for the floors; without any they are unknown
     unit : of the condition
     """
-    values = np.asarray(values, np.float64)
-    edges, members = _bins(name, values)
+    edges, members = bins_of(name, values)
     r, g = ([x[inside] for inside in members] for x in (reference, generated))
     resolutions = tuple(map(statistics.resolution, r)), tuple(map(statistics.resolution, g))
     # Pairs of the halves of which both showers are in the bin
@@ -112,8 +111,13 @@ def condition_bins(
     )
 
 
-def _bins(name: str, values: Floats) -> tuple[Floats, list[NDArray[np.bool_]]]:
-    """Edges of a condition's bins, and for each bin which showers (n,) are in it."""
+def bins_of(name: str, values: ArrayLike) -> tuple[Floats, list[NDArray[np.bool_]]]:
+    """Edges of a condition's bins, and for each bin which showers (n,) are in it.
+
+    Five bins over the range of the values, even in the logarithm for the energy; one bin for a
+    condition that does not vary.
+    """
+    values = np.asarray(values, np.float64)
     low, high = values.min(), values.max()
     if low == high:
         pad = 0.01 * max(abs(low), 1e-3)
@@ -156,7 +160,7 @@ def energy_chi2(
 
     Returns it and its floor. Parameters as in `condition_bins`, `energy` the incident energy.
     """
-    _, members = _bins("energy", np.asarray(energy, np.float64))
+    _, members = bins_of("energy", energy)
 
     def total(split: Sequence[tuple[Floats, Floats]]) -> tuple[float, int]:
         parts = [

@@ -15,6 +15,7 @@ from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
 from calogan.generating.reference import load_reference
 from calogan.metrics import statistics
+from calogan.metrics.bins import bins_of
 from calogan.reweighting.density_ratio import DEFAULT, RatioSettings, fit_density_ratio
 from calogan.reweighting.files import save_refiner
 from calogan.reweighting.refiner import Efficiency, RefinedGenerator, Refiner, refiner_features
@@ -128,18 +129,16 @@ def _sample_seed(seed: int, i: int) -> int:
 def _mean_weights(
     refiner: Refiner, generator: Generator, conditions: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Mean weight of fresh showers in five bins of each condition: 1 if it is normalised."""
+    """Mean weight of fresh showers in bins of each condition: 1 if it is normalised."""
     sample = generator.sample(conditions, seed=_sample_seed(seed, COPIES + 1))
     weights = refiner.weights(sample.conditions, refiner.ratios(sample))
     found = {}
     for condition in generator.conditions:
-        values = condition.to_variable(sample.conditions[condition.name])
-        edges = np.quantile(values, np.linspace(0, 1, 6))
-        index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, 4)
+        edges, members = bins_of(condition.name, sample.conditions[condition.name])
         found[condition.name] = {
             "unit": condition.unit,
-            "edges": condition.from_variable(edges).tolist(),
-            "mean": [statistics.mean(weights[index == i]).to_dict() for i in range(5)],
+            "edges": edges.tolist(),
+            "mean": [statistics.mean(weights[inside]).to_dict() for inside in members],
         }
     return found
 

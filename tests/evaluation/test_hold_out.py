@@ -181,7 +181,7 @@ def selected() -> Iterator[None]:
         spans = {k: [float(v.min()), float(v.max())] for k, v in reference.conditions.items()}
         return SimpleNamespace(settings={"n_showers": len(reference), "conditions": spans})
 
-    with patch("calogan.evaluation.compare_samples.compare_samples", settings):
+    with patch("calogan.evaluation.hold_out.compare_samples", settings):
         yield
 
 
