@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import hist
@@ -390,8 +391,6 @@ def _pictures(reference: Showers, generated: Showers) -> Pictures:
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {"calogan": __version__, "python": platform.python_version()}
     for package in ("numpy", "scikit-learn", "keras", "tensorflow"):
         try:

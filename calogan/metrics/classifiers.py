@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from calogan.features import high_level_features, log_voxel_features, voxel_features
 from calogan.metrics import roc, statistics
@@ -248,7 +249,6 @@ def fit_trees(
     `settings` are of scikit-learn's HistGradientBoostingClassifier.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     model = HistGradientBoostingClassifier(
         learning_rate=0.1, max_leaf_nodes=15, random_state=seed, **settings

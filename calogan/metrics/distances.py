@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from calogan.errors import CaloganError
 from calogan.metrics.halves import Half
@@ -187,7 +188,6 @@ def neighbourhoods(reference: ArrayLike, generated: ArrayLike, k: int = 5) -> Ne
     """
     from sklearn.metrics import pairwise_distances
     from sklearn.neighbors import NearestNeighbors
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     x, y = _pair(reference, generated)
     n = len(x)
