@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import calogan
+import calogan.metrics
 
 
 def test_the_public_names_are_frozen() -> None:
@@ -48,6 +50,35 @@ def test_generating_from_json_needs_no_tensorflow() -> None:
     code = "import sys\nfrom calogan import Generator\nprint('tensorflow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+LIGHT = (
+    "calogan.card.loading",
+    "calogan.reading.pipeline",
+    "calogan.reading.store",
+    *(f"calogan.metrics.{m.name}" for m in pkgutil.iter_modules(calogan.metrics.__path__)),
+    "calogan.generating.generator",
+    "calogan.generating.output",
+    "calogan.runner",
+    "calogan.inspecting.inspect",
+    "calogan.evaluation.evaluate",
+    "calogan.evaluation.compare_samples",
+    "calogan.training.run",
+    "calogan.cli",
+)
+"""What is used where no network is trained."""
+
+
+def test_what_trains_no_network_imports_no_tensorflow() -> None:
+    code = (
+        "import importlib, sys\n"
+        f"for name in {LIGHT!r}:\n"
+        "    importlib.import_module(name)\n"
+        "    if {'tensorflow', 'keras'} & set(sys.modules):\n"
+        "        sys.exit(f'{name} imports TensorFlow')"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
 
 
 def test_every_part_has_the_same_version() -> None:

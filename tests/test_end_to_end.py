@@ -14,7 +14,6 @@ from calogan import Generator, Run, export_run, load_card, store, train, voxeliz
 from calogan.card.keys import Card
 from calogan.conditions import network_input
 from calogan.generating.output import generate_file
-from calogan.networks.generator import voxel_fractions
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(os.environ.get("CALOGAN_GENERATE", ROOT / "build/cpp/calogan-generate"))
@@ -48,6 +47,8 @@ def cpp(folder: Path, *arguments: str) -> str:
 
 
 def test_keras_numpy_and_cpp_agree_on_the_same_latents(chain: Path) -> None:
+    from calogan.networks.generator import voxel_fractions
+
     numpy_generator = Generator.load(chain / "model.json")
     run = Run(chain / "run")
     showers = store.load(chain / "train.h5", stop=300)

@@ -1,4 +1,4 @@
-"""The generator's shape, its start, and what it conserves."""
+"""Activations, and convolutions of images of the cells, in the critic that they are for."""
 
 from __future__ import annotations
 
@@ -6,163 +6,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.samples import make_card
-from lwtnn_converter import Graph, convert
-from numpy.typing import NDArray
 
-from calogan.card.keys import Card, CriticCard
+from calogan.card.keys import CriticCard
 from calogan.card.layouts import ACTIVATIONS
 from calogan.errors import CaloganError
 from calogan.geometry import FULL_TURN, Geometry
 from calogan.networks.critic import build_critic
-from calogan.networks.generator import (
-    build_generator,
-    latent_sizes,
-    output_labels,
-    voxel_columns,
-    voxel_fractions,
-)
-from calogan.showers import Showers
 
 
-def _mean_fractions(showers: Showers) -> NDArray[np.float32]:
-    fractions = showers.energies / (1000 * showers.incident_energy[:, None])
-    return fractions.mean(axis=0).astype(np.float32)
-
-
-@pytest.mark.parametrize("setting", [{}, {"latent_skip": False}, {"cell_latents": False}])
-def test_generator_starts_near_the_mean_shower(
-    showers: Showers, setting: dict[str, object]
-) -> None:
-    card = make_card(generator=setting)
-    mean = _mean_fractions(showers)
-    model = build_generator(card.generator, showers.geometry, 2, mean)
-    rng = np.random.default_rng(0)
-    n_latent = sum(latent_sizes(card.generator, showers.geometry).values())
-    fractions = voxel_fractions(
-        model,
-        showers.geometry,
-        rng.standard_normal((500, n_latent), np.float32),
-        rng.uniform(-1, 1, (500, 2)).astype(np.float32),
-    )
-    assert fractions.min() >= 0
-    assert fractions.sum(axis=1).max() < 1
-    assert fractions.mean(axis=0).sum() == pytest.approx(mean.sum(), rel=0.3)
-
-
-def test_a_cell_latent_moves_its_own_layer_only(showers: Showers) -> None:
-    card = make_card()
-    mean = _mean_fractions(showers)
-    seldom = np.full(showers.geometry.n_voxels, 0.05)
-    model = build_generator(card.generator, showers.geometry, 2, mean, seldom)
-    latent = np.zeros((2, 4 + showers.geometry.n_voxels), np.float32)
-    latent[1, 4 + 3] = 5.0
-    one, two = voxel_fractions(model, showers.geometry, latent, np.zeros((2, 2), np.float32))
-    front, back = showers.geometry.slices
-    assert two[3] > 10 * one[3]
-    assert two[front].sum() == pytest.approx(one[front].sum(), rel=1e-5)
-    np.testing.assert_array_equal(one[back], two[back])
-
-
-def test_cells_start_as_often_lit_as_in_the_sample(showers: Showers) -> None:
-    card, n = make_card(), showers.geometry.n_voxels
-    mean = _mean_fractions(showers)
-    model = build_generator(card.generator, showers.geometry, 2, mean, np.full(n, 0.05))
-    steps = [model.get_layer(f"cell_lit_{k}").output for k in range(showers.geometry.n_layers)]
-    rng = np.random.default_rng(0)
-    inputs = [rng.standard_normal((2000, size.shape[1]), np.float32) for size in model.inputs]
-    lit = np.concatenate(keras.Model(model.inputs, steps).predict(inputs, verbose=0), axis=1) > 0.5
-    assert lit.shape == (2000, n)
-    # The latents that the layer's cells share move all of them a little, by random weights.
-    assert lit.mean() == pytest.approx(0.05, abs=0.015)
-
-
-def test_labels_name_voxels_in_order_and_leftovers_after_each_layer(showers: Showers) -> None:
-    geometry = showers.geometry
-    labels = output_labels(geometry)
-    columns = voxel_columns(geometry)
-    assert [labels[c] for c in columns] == [f"voxel_{i}" for i in range(geometry.n_voxels)]
-    assert [x for x in labels if "unused" in x] == ["unused_layer_0", "unused_layer_1"]
-    assert labels[geometry.layers[0].n_voxels] == "unused_layer_0"
-
-
-def test_critic_has_one_score_for_each_head() -> None:
-    critic = build_critic(make_card().critic, make_card().build_geometry(), 5, 2)
-    inputs = [np.zeros((7, k), np.float32) for k in (16, 5, 2)]
-    assert np.asarray(critic(inputs)).shape == (7, 2)
-
-
-def test_mixed_precision_keeps_outputs_in_float32(showers: Showers) -> None:
-    mean = _mean_fractions(showers)
-    model = build_generator(
-        make_card().generator, showers.geometry, 2, mean, dtype="mixed_bfloat16"
-    )
-    assert model.get_layer("hidden_0").compute_dtype == "bfloat16"
-    assert model.output.dtype == "float32"
-
-
-def _dense_sizes(model: keras.Model) -> list[tuple[str, tuple[int, ...], str]]:
-    return [
-        (layer.name, layer.kernel.shape, layer.activation.__name__)
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Dense)
-    ]
-
-
-def test_layouts_give_the_networks_that_widths_give(showers: Showers) -> None:
-    widths = make_card(generator={"activation": "elu"}, critic={"activation": "tanh"})
-    fields = widths.model_dump()
-    elu, tanh = "DENSE|16|ELU", "DENSE|16|TANH"
-    fields["generator"] = {
-        "latent_size": 4,
-        "layout": f"{elu},{elu}",
-        "layer_layout": "DENSE|8|ELU",
-    }
-    fields["critic"] = {"layout": f"{tanh},{tanh}", "feature_layout": tanh}
-    layouts = Card.model_validate(fields)
-
-    def networks(card: Card) -> tuple[keras.Model, keras.Model]:
-        keras.utils.set_random_seed(1)
-        mean = _mean_fractions(showers)
-        return (
-            build_generator(card.generator, showers.geometry, 2, mean),
-            build_critic(card.critic, showers.geometry, 5, 2),
-        )
-
-    for one, two in zip(networks(widths), networks(layouts), strict=True):
-        assert _dense_sizes(one) == _dense_sizes(two)
-        for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_batch_normalization_in_a_generator_is_exported(showers: Showers) -> None:
-    fields = make_card().model_dump()
-    layout = "BNORM,DENSE|8|LINEAR,BNORM|0.5|1e-3,DENSE|8|SYMMRELU,DENSE|4|LEAKYRELU"
-    fields["generator"] = {"latent_size": 4, "layout": layout, "layer_layout": "4|SWISH,BNORM"}
-    card = Card.model_validate(fields).generator
-    model = build_generator(card, showers.geometry, 2, _mean_fractions(showers))
-    rng = np.random.default_rng(0)
-    sizes = latent_sizes(card, showers.geometry)
-    parts = {name: rng.normal(0.4, 2, (300, size)) for name, size in sizes.items()}
-    parts["conditions"] = rng.uniform(-1, 1, (300, 2))
-    before = model(list(parts.values()), training=False)
-    for _ in range(20):
-        model(list(parts.values()), training=True)
-    after = np.asarray(model(list(parts.values()), training=False))
-    assert np.abs(after - before).max() > 1e-3
-    inputs = [
-        {
-            "name": name,
-            "variables": [
-                {"name": f"{name}_{i}", "offset": 0.0, "scale": 1.0} for i in range(part.shape[1])
-            ],
-        }
-        for name, part in parts.items()
-    ]
-    outputs = [{"name": "fractions", "labels": output_labels(showers.geometry)}]
-    graph = Graph(convert(model, {"inputs": inputs, "input_sequences": [], "outputs": outputs}))
-    found = np.asarray(graph.compute(parts, output="fractions"))
-    np.testing.assert_allclose(found, after, rtol=1e-4, atol=1e-6)
+def _critic(layout: str, geometry: Geometry) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    return build_critic(CriticCard(layout=layout), geometry, 5, 2)
 
 
 BENDS = {
@@ -224,17 +78,6 @@ def _calorimeter(fastest: str = "last") -> Geometry:
             ],
         }
     )
-
-
-def _critic(layout: str, geometry: Geometry) -> keras.Model:
-    keras.utils.set_random_seed(3)
-    return build_critic(CriticCard(layout=layout), geometry, 5, 2)
-
-
-def _scores(critic: keras.Model, voxels: NDArray[np.float32]) -> NDArray[np.float32]:
-    n = len(voxels)
-    others = [np.full((n, k), 0.5, np.float32) for k in (5, 2)]
-    return np.asarray(critic([voxels, *others]))
 
 
 def test_convolutions_see_every_cell_and_share_their_weights() -> None:
