@@ -50,6 +50,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: str | Path, also: type[Exception] = OSError) -> Iterator[None]:
+    """OSError in the block, of a full disk above all, and `also` become a CaloganError."""
+    try:
+        yield
+    except (OSError, also) as error:
+        # HDF5 (RuntimeError) names buffers and offsets; the system's reason is what helps.
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number else error
+        raise CaloganError(
+            f"cannot write {path}: {reason}; is the disk full, or a quota reached?"
+        ) from error
+
+
 def refuse_remote(name: str | Path) -> None:
     """Raise CaloganError for root://..., http://... and the like, which are not read here."""
     # A Path makes one slash of two.

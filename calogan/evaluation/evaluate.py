@@ -132,8 +132,7 @@ def _unseen(
         generator.seen_events,
         None if better is None else better.refiner.seen_events,
     ):
-        if fingerprints is not None:
-            known |= showers.among(fingerprints)
+        known |= showers.among(fingerprints)
     n_all, n_dropped = len(showers), int(known.sum())
     if n_all - n_dropped < MIN_SHOWERS:
         raise CaloganError(

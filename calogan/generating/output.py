@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calogan.errors import CaloganError
-from calogan.files import atomic_path
+from calogan.files import atomic_path, writing
 from calogan.generating.generator import Generator
 from calogan.geometry import Geometry
 from calogan.reading import store
@@ -80,19 +79,13 @@ def write_csv(
     names = [name for name, _ in conditions]
     cells = _cell_columns(geometry)
     n_done = 0
-    try:
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            file.write(f"{','.join(header)}\n".encode())
-            for part in parts:
-                for lines in _lines(part, n_done, names, cells):
-                    file.write(lines.encode())
-                n_done += len(part)
-                progress(len(part))
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
-        raise CaloganError(
-            f"cannot write {path}: {reason}; is the disk full, or a quota reached?"
-        ) from error
+    with writing(path), atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(f"{','.join(header)}\n".encode())
+        for part in parts:
+            for lines in _lines(part, n_done, names, cells):
+                file.write(lines.encode())
+            n_done += len(part)
+            progress(len(part))
 
 
 def _cell_columns(geometry: Geometry) -> list[str]:

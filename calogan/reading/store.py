@@ -9,10 +9,9 @@ The dialect (https://calochallenge.github.io/homepage/) is `incident_energies` (
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calogan.errors import CaloganError, nearest
-from calogan.files import atomic_path
+from calogan.files import atomic_path, writing
 from calogan.geometry import Geometry
 from calogan.reading.hdf5 import ChunkedColumns, open_hdf5, reading
 from calogan.showers import Showers
@@ -82,7 +81,7 @@ class StoreWriter:
     def __enter__(self) -> StoreWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_path(self.path))
-            with self._writing():
+            with writing(self.path, RuntimeError):
                 self._file = h5py.File(temporary, "w")
             stack.push(self._close)
             pool = stack.enter_context(ThreadPoolExecutor(1))
@@ -104,7 +103,7 @@ class StoreWriter:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None:
             try:
-                with self._writing():
+                with writing(self.path, RuntimeError):
                     self._finish()
             except BaseException as failure:
                 self._stack.__exit__(type(failure), failure, failure.__traceback__)
@@ -114,24 +113,11 @@ class StoreWriter:
     def _close(self, kind: Any, *_: Any) -> None:
         """Close the file; of two errors, the first is the one to tell."""
         try:
-            with self._writing():
+            with writing(self.path, RuntimeError):
                 self._file.close()
         except CaloganError:
             if kind is None:
                 raise
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What h5py raises, on a full disk above all, becomes a CaloganError."""
-        try:
-            yield
-        except (OSError, RuntimeError) as error:
-            # HDF5 names buffers and offsets; the system's reason is what helps.
-            number = error.errno if isinstance(error, OSError) else None
-            reason = os.strerror(number) if number else error
-            raise CaloganError(
-                f"cannot write {self.path}: {reason}; is the disk full, or a quota reached?"
-            ) from error
 
     def append(
         self,
@@ -173,7 +159,7 @@ class StoreWriter:
         )
         self._overflow, self._weighted = overflow is not None, weights is not None
         self.n_showers += len(chunk)
-        with self._writing():
+        with writing(self.path, RuntimeError):
             self._showers.append(chunk.energies)
             self._energies.append(np.asarray(conditions["energy"], np.float64)[:, None] * 1000.0)
             for name, column in self._columns.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,11 @@ def make_card(**sections: dict[str, object]) -> Card:
     for section, keys in sections.items():
         fields[section] = {**fields.get(section, {}), **keys}
     return Card.model_validate({"name": "small", **fields})
+
+
+def card_on(data: Path, every: int = 1000, **training: object) -> Card:
+    """The card of a training on a store; keywords are keys of [training]."""
+    return make_card(data={"train": str(data)}, training=training, selection={"every": every})
 
 
 def make_showers(n: int, seed: int = 0, like: Showers | None = None) -> Showers:

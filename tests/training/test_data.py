@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.samples import make_card, make_showers
+from helpers.samples import card_on, make_card, make_showers
 
 from calogan.card.keys import Card
 from calogan.errors import CaloganError
@@ -14,17 +14,6 @@ from calogan.geometry import Geometry
 from calogan.reading import store
 from calogan.training.data import mirror_permutations
 from calogan.training.loop import train
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "train.h5"
-    store.save(make_showers(600), path)
-    return path
-
-
-def _card(data: Path, every: int = 1000, **training: object) -> Card:
-    return make_card(data={"train": str(data)}, training=training, selection={"every": every})
 
 
 def test_mirrored_showers_keep_their_energy_and_flip_their_centre() -> None:
@@ -56,7 +45,7 @@ def test_layers_without_the_symmetry_are_refused(layer: dict[str, object]) -> No
 
 
 def test_a_condition_that_the_store_lacks_is_said(data: Path, tmp_path: Path) -> None:
-    fields = _card(data).model_dump()
+    fields = card_on(data).model_dump()
     fields["conditions"]["phi"] = {**fields["conditions"]["theta"], "high": 3}
     with pytest.raises(CaloganError, match="has no condition 'phi', it has"):
         train(Card.model_validate(fields), tmp_path / "run")
@@ -75,7 +64,7 @@ def test_missing_data_is_said(card: Card, message: str, tmp_path: Path) -> None:
 
 
 def test_another_geometry_is_refused(data: Path, tmp_path: Path) -> None:
-    fields = _card(data).model_dump()
+    fields = card_on(data).model_dump()
     fields["geometry"]["layers"][1]["z"] = [50, 300]
     with pytest.raises(CaloganError, match=r"geometry 'small' .16 voxels.*differs"):
         train(Card.model_validate(fields), tmp_path / "run")
@@ -84,11 +73,11 @@ def test_another_geometry_is_refused(data: Path, tmp_path: Path) -> None:
 def test_too_few_showers_are_refused(tmp_path: Path) -> None:
     store.save(make_showers(30), tmp_path / "few.h5")
     with pytest.raises(CaloganError, match="30 showers: too few"):
-        train(_card(tmp_path / "few.h5"), tmp_path / "run")
+        train(card_on(tmp_path / "few.h5"), tmp_path / "run")
 
 
 def test_showers_outside_the_card_are_refused(data: Path, tmp_path: Path) -> None:
-    fields = _card(data).model_dump()
+    fields = card_on(data).model_dump()
     fields["conditions"]["energy"]["high"] = 20
     with pytest.raises(CaloganError, match=r"holds energy .* beyond the card's 1\.\.20; set low"):
         train(Card.model_validate(fields), tmp_path / "run")

@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from helpers.samples import make_card, make_showers
+from helpers.samples import card_on, make_showers
 
 from calogan.bands import in_band
-from calogan.card.keys import Card, with_hold_out
+from calogan.card.keys import with_hold_out
 from calogan.errors import CaloganError
 from calogan.generating.export import export_run
 from calogan.generating.generator import Generator
@@ -24,17 +24,6 @@ from calogan.showers import Showers
 from calogan.training.loop import Progress, train
 from calogan.training.run import Run
 from calogan.training.selection import Scores, Yardstick
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "train.h5"
-    store.save(make_showers(600), path)
-    return path
-
-
-def _card(data: Path, every: int = 1000, **training: object) -> Card:
-    return make_card(data={"train": str(data)}, training=training, selection={"every": every})
 
 
 def _weights(path: Path) -> dict[str, np.ndarray]:
@@ -59,7 +48,7 @@ def _arrays(run: Run) -> dict[str, np.ndarray]:
 
 def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    run = train(_card(data, every=7), tmp_path / "run", report=seen.append)
+    run = train(card_on(data, every=7), tmp_path / "run", report=seen.append)
     assert [p.update for p in seen] == [4, 8, 12]
     assert [p.scored.get("update") for p in seen] == [None, 8, 12]
     scores = {"score", "auc", "response_ratio", "resolution_ratio", "recall", "diversity"}
@@ -68,7 +57,7 @@ def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
     assert kept == seen[-1].best == min(run.history()[1:], key=lambda x: x["validation_score"])
     assert run.curves.read_bytes()[:4] == b"\x89PNG"
     assert [line["update"] for line in run.history()] == [4, 8, 12]
-    assert run.card() == _card(data, every=7)
+    assert run.card() == card_on(data, every=7)
     assert len(np.load(run.seen_events)) == 600
     assert run.training()["showers"] == 600
     assert run.training()["updates"] == 12
@@ -92,7 +81,7 @@ def test_a_run_directory_is_complete(data: Path, tmp_path: Path) -> None:
 def test_resuming_passes_through_the_same_states(
     data: Path, tmp_path: Path, setting: dict[str, object]
 ) -> None:
-    card = _card(data, every=4, **setting)
+    card = card_on(data, every=4, **setting)
     whole = train(card, tmp_path / "whole")
 
     def interrupt(progress: Progress) -> None:
@@ -138,7 +127,7 @@ def test_the_best_generator_is_kept_and_collapse_is_named(
     monkeypatch.setattr(Yardstick, "score", score)
     monkeypatch.setattr("calogan.training.selection.LEAST_FEATURE_DIVERSITY", 0.0)
     run = Run(tmp_path / "run")
-    train(_card(data, every=4), run.path, report=keep)
+    train(card_on(data, every=4), run.path, report=keep)
     record = run.training()
     assert (record["updates"], record["best"]["update"]) == (12, 4)
     (warning,) = record["warnings"]
@@ -161,12 +150,12 @@ def test_validation_showers_are_never_trained_on(
 
     monkeypatch.setattr(Yardstick, "fit", fit)
     with pytest.raises(CaloganError, match="seen"):
-        train(_card(data), tmp_path / "run")
+        train(card_on(data), tmp_path / "run")
 
 
 def test_a_held_out_band_is_not_seen(data: Path, tmp_path: Path) -> None:
     """Neither trained nor validated on, so that it may be tested on; and allowed to ask for."""
-    card = with_hold_out(_card(data, updates=4), {"energy": (8.0, 12.0)})
+    card = with_hold_out(card_on(data, updates=4), {"energy": (8.0, 12.0)})
     run = train(card, tmp_path / "run")
     showers = store.load(data)
     held = in_band((8.0, 12.0), showers.incident_energy)
@@ -186,20 +175,20 @@ def test_a_held_out_band_is_not_seen(data: Path, tmp_path: Path) -> None:
     sample = generator.sample({"energy": 60.0, "theta": 0.1}, seed=1, allow_extrapolation=True)
     assert np.isfinite(sample.energies).all()
     with pytest.raises(CaloganError, match=r"card differs.*\n.*data:.*'hold_out'"):
-        train(_card(data, updates=4), run.path, resume=True)
+        train(card_on(data, updates=4), run.path, resume=True)
 
 
 def test_lines_after_the_checkpoint_are_dropped_on_resume(data: Path, tmp_path: Path) -> None:
-    run = train(_card(data), tmp_path / "run")
+    run = train(card_on(data), tmp_path / "run")
     with run.metrics.open("a") as file:
         file.write(json.dumps({"update": 16}) + "\n")
-    train(_card(data), run.path, resume=True)
+    train(card_on(data), run.path, resume=True)
     assert [line["update"] for line in run.history()] == [4, 8, 12]
 
 
 def test_divergence_stops_with_the_last_checkpoint_kept(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match=r"training diverged.*checkpoint of update 0"):
-        train(_card(data, learning_rate=1e18, updates=400), tmp_path / "run")
+        train(card_on(data, learning_rate=1e18, updates=400), tmp_path / "run")
     run = Run(tmp_path / "run")
     assert run.training()["updates"] == 0
     for name, values in _arrays(run).items():
@@ -220,35 +209,35 @@ def test_weights_that_are_not_finite_are_never_saved(
     advance = GanTrainer.advance
     monkeypatch.setattr(GanTrainer, "advance", ruin)
     with pytest.raises(CaloganError, match=r"training diverged.*largest averaged weight"):
-        train(_card(data), tmp_path / "run")
+        train(card_on(data), tmp_path / "run")
     for name, values in _arrays(Run(tmp_path / "run")).items():
         assert np.isfinite(values).all(), name
 
 
 def test_resume_refuses_other_showers(data: Path, tmp_path: Path) -> None:
     store.save(make_showers(600), tmp_path / "train.h5")
-    run = train(_card(tmp_path / "train.h5"), tmp_path / "run")
+    run = train(card_on(tmp_path / "train.h5"), tmp_path / "run")
     store.save(make_showers(601), tmp_path / "train.h5")
     with pytest.raises(CaloganError, match=r"does not hold the showers that .* was begun with"):
-        train(_card(tmp_path / "train.h5"), run.path, resume=True)
+        train(card_on(tmp_path / "train.h5"), run.path, resume=True)
 
 
 def test_a_used_directory_is_refused(data: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(CaloganError, match="not empty; go on with it by --resume"):
-        train(_card(data), tmp_path)
+        train(card_on(data), tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_resume_refuses_another_card(data: Path, tmp_path: Path) -> None:
-    run = train(_card(data), tmp_path / "run")
+    run = train(card_on(data), tmp_path / "run")
     with pytest.raises(CaloganError, match=r"card differs.*\n.*training.*'updates': 12"):
-        train(_card(data, updates=40), run.path, resume=True)
+        train(card_on(data, updates=40), run.path, resume=True)
 
 
 def test_resume_needs_a_run(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CaloganError, match=r"not a run directory: no card\.json"):
-        train(_card(data), tmp_path / "nowhere", resume=True)
+        train(card_on(data), tmp_path / "nowhere", resume=True)
 
 
 def test_showers_without_energy_are_refused(tmp_path: Path) -> None:
@@ -256,4 +245,4 @@ def test_showers_without_energy_are_refused(tmp_path: Path) -> None:
     nothing = Showers(np.zeros_like(real.energies), real.conditions, real.geometry)
     store.save(nothing, tmp_path / "train.h5")
     with pytest.raises(CaloganError, match="no training shower has any energy"):
-        train(_card(tmp_path / "train.h5"), tmp_path / "run")
+        train(card_on(tmp_path / "train.h5"), tmp_path / "run")

@@ -20,7 +20,6 @@ from calogan.generating.generator import Generator
 from calogan.inspecting.inspect import inspect as inspect_path
 from calogan.networks.encoder import build_encoder
 from calogan.networks.generator import voxel_fractions
-from calogan.reading import store
 from calogan.showers import Showers
 from calogan.training.gan import GanTrainer
 from calogan.training.loop import Progress, new_trainer, train
@@ -33,13 +32,6 @@ def vae_card(vae: dict[str, object] | None = None, **training: object) -> Card:
         training={"method": "vae", "beta_1": 0.9, **training},
         vae={"encoder_hidden": [16], **(vae or {})},
     )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "train.h5"
-    store.save(make_showers(600), path)
-    return path
 
 
 def on(data: Path, card: Card) -> Card:
