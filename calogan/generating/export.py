@@ -7,7 +7,8 @@ from typing import Any
 
 from lwtnn_converter import Graph, save
 
-from calogan.generating.generator import SCHEMA_VERSION, graph_outputs, weights_sha256
+from calogan.generating.generator import weights_sha256
+from calogan.generating.model_file import SCHEMA_VERSION, graph_outputs
 from calogan.generating.self_test import make_self_test
 from calogan.training.run import Run
 from calogan.version import __version__
