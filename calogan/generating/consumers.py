@@ -140,26 +140,23 @@ def fastcalosim(
     conditions: Sequence[Condition],
     n_latents: int,
     fixed: Mapping[str, float],
+    samplings: Sequence[int],
     kinetic_range: tuple[float, float],
     nodes: tuple[str, str],
 ) -> Consumer:
     """FastCaloSim's slot for GANs, as its class TFCSGANEtaSlice feeds them (ganVersion 2).
 
+    Outputs run over layers in the order of samplings, r and alpha (from -pi), alpha fastest.
+
     Parameters
     ----------
+    samplings : of each layer its number there
     kinetic_range : the slot's least and greatest kinetic energy, MeV
     nodes : names of the nodes for latents ~ N(0.5, 0.5), and for ln(Ekin / least) /
         ln(greatest / least), followed by a zero
 
-    Outputs run over layers, r and alpha (from -pi), alpha fastest.
-
     Raises CaloganError for a geometry that it cannot hold, and conditions it does not give.
     """
-    least, greatest = (e / 1000 for e in kinetic_range)  # GeV, as conditions are
-    energy = Reading(
-        0, slope=float(np.log(greatest / least)), offset=float(np.log(least)), log=True
-    )
-    readings = _conditions(conditions, {"energy": energy}, fixed, "FastCaloSim")
     for layer in geometry.layers:
         n_r, n_alpha = layer.shape
         problem = None
@@ -168,12 +165,13 @@ def fastcalosim(
         elif n_r == 1:
             problem = "has one cell in r, which FastCaloSim takes for a layer that is not used"
         elif n_alpha == 32:
-            problem = (
-                "has 32 cells in alpha, which FastCaloSim takes for a number that grows with r"
-            )
+            problem = "has 32 cells in alpha, which FastCaloSim takes for fewer near the axis"
         if problem:
             raise CaloganError(f"layer '{layer.name}' {problem}; this generator cannot go there")
-    cells = [_from_minus_pi(geometry, k).reshape(-1) for k in range(geometry.n_layers)]
+    least, greatest = (e / 1000 for e in kinetic_range)  # GeV, as conditions are
+    slope, offset = float(np.log(greatest / least)), float(np.log(least))
+    offered = {"energy": Reading(0, slope, offset, log=True)}
+    order = np.argsort(samplings, kind="stable")
     return Consumer(
         "FastCaloSim",
         {nodes[0]: n_latents, nodes[1]: 2},
@@ -181,8 +179,8 @@ def fastcalosim(
         0.5,
         0.5,
         nodes[1],
-        readings,
-        np.concatenate(cells),
+        _conditions(conditions, offered, fixed, "FastCaloSim"),
+        np.concatenate([_from_minus_pi(geometry, int(k)).reshape(-1) for k in order]),
     )
 
 

@@ -226,7 +226,8 @@ def _measure(
     def apply(layer: Mapping[str, Any], x: Array) -> Array:
         bias: Array = layer["bias"].astype(np.float64)
         weights: Array = layer["weights"].astype(np.float64).reshape(len(bias), -1)
-        return x @ weights.T + bias
+        result: Array = x @ weights.T + bias
+        return result
 
     n = 20 * KNOTS + 1
     values = np.stack([_between(c, n) for c in read], axis=1)
