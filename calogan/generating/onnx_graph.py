@@ -87,8 +87,6 @@ class _Writer:
     def constant(self, value: Any) -> str:
         array = np.asarray(value)
         name = f"constant_{len(self.constants)}"
-        if array.dtype == np.float64:
-            array = array.astype(np.float32)
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
@@ -111,8 +109,8 @@ class _Writer:
 
     def affine(self, x: str, scale: Any, shift: Any) -> str:
         if np.any(np.asarray(scale) != 1):
-            x = self.add("Mul", x, self.constant(scale))
-        return self.add("Add", x, self.constant(shift)) if np.any(np.asarray(shift)) else x
+            x = self.add("Mul", x, self.constant(np.float32(scale)))
+        return self.add("Add", x, self.constant(np.float32(shift))) if np.any(shift) else x
 
     def activate(self, x: str, activation: Any) -> str:
         """Apply lwtnn's activation, over the last axis if it is a softmax."""

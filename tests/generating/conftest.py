@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.cylinders import make_cylinder_card, make_cylinder_showers
 from helpers.samples import make_card, make_showers
 
 from calogan.generating.export import export_run
@@ -24,3 +25,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def exported(run: Run) -> Path:
     export_run(run.path, run.path.parent / "model.json")
     return run.path.parent / "model.json"
+
+
+@pytest.fixture(scope="session")
+def cylinders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of a small cylindrical calorimeter, after a few updates."""
+    folder = tmp_path_factory.mktemp("cylinders")
+    store.save(make_cylinder_showers(600), folder / "train.h5")
+    run = train(make_cylinder_card(str(folder / "train.h5")), folder / "run")
+    export_run(run.path, folder / "model.json")
+    return folder / "model.json"

@@ -1,0 +1,568 @@
+"""Export profiles, each played by the rules of the program that reads it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import uproot
+from helpers.cylinders import voxel_at
+from lwtnn_converter import Graph
+from numpy.typing import NDArray
+
+from calogan.conditions import Condition
+from calogan.errors import CaloganError
+from calogan.generating import consumers
+from calogan.generating.export import export_run
+from calogan.generating.generator import Generator
+from calogan.generating.model_file import ModelFile
+from calogan.generating.profiles import (
+    export_fastcalosim,
+    export_native,
+    export_onnx,
+    export_par04,
+)
+from calogan.training.run import Run
+
+ENERGIES = [1.0, 2.7, 5.0, 16.0]
+THETAS = [1.0, 1.5, 1.3, 1.1]
+Array = NDArray[Any]
+
+
+def reference(model: Path, latents: Array, energy: float, theta: float) -> Array:
+    """Voxel energies in MeV that the native file gives, under the threshold zero, (n_voxels,)."""
+    file = ModelFile.read(model)
+    variables = np.array([[math.log(energy), theta]])
+    fractions = file.outputs(latents[None].astype(np.float64), variables)[0, file.voxel_columns]
+    energies: Array = 1000 * energy * fractions
+    return np.where(energies >= file.readout_threshold, energies, 0)
+
+
+def assert_same_cells(found: Array, expected: Array, threshold: float, rtol: float) -> None:
+    """Equal energies, but for cells so near the threshold that rounding decides."""
+    at_cut = np.abs(expected - threshold) < 3e-3 * threshold
+    at_cut |= np.abs(found - threshold) < 3e-3 * threshold
+    assert at_cut.mean() < 0.1
+    np.testing.assert_allclose(found[~at_cut], expected[~at_cut], rtol=rtol, atol=1e-9)
+
+
+def changed(model: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """The model file with something changed in its `calogan` block."""
+    document = json.loads(model.read_text())
+    change(document["calogan"])
+    path = folder / "changed.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def turned(block: dict[str, Any]) -> None:
+    """As the CaloChallenge counts cells: alpha from 0, r fastest."""
+    block["geometry"]["fastest"] = "first"
+    for layer in block["geometry"]["layers"]:
+        layer["alpha_edges"] = np.linspace(0, 2 * np.pi, 5).tolist()
+
+
+# Par04
+
+
+class Par04:
+    """What Par04 (Geant4 11.4) does with a model of type VAE: Par04InferenceSetup's GetEnergies
+    and GetPositions, with Par04LwtnnInference's or Par04OnnxInference's RunInference."""
+
+    def __init__(self, settings: tuple[str, ...]) -> None:
+        given = dict(line.removeprefix("/Par04/inference/").split(" ", 1) for line in settings)
+        self.size_latent = int(given["setSizeLatentVector"])
+        self.size_condition = int(given["setSizeConditionVector"])
+        self.mesh = [int(given[f"setNbOf{axis}Cells"]) for axis in ("Rho", "Phi", "Z")]
+        self.sizes = [float(given[f"setSizeOf{a}Cells"].removesuffix(" mm")) for a in ("Rho", "Z")]
+        path = given["setModelPathName"]
+        self.run: Callable[[Array], Callable[[int], float]]
+        if given["setInferenceLibrary"] == "LWTNN":
+            graph = Graph(path)
+            # LightweightGraph's compute without a name needs that there is one output.
+            ((output, labels),) = graph.outputs.items()
+
+            def by_lwtnn(gen: Array) -> Callable[[int], float]:
+                inputs = {"node_0": {f"variable_{i}": float(v) for i, v in enumerate(gen)}}
+                values = dict(zip(labels, graph.compute(inputs, output=output)[0], strict=True))
+                return lambda i: float(values[f"out_{i}"])
+
+            self.run = by_lwtnn
+        else:
+            session = onnxruntime.InferenceSession(path)
+
+            def by_onnx(gen: Array) -> Callable[[int], float]:
+                name = session.get_inputs()[-1].name  # it keeps the last name alone
+                first = session.run(None, {name: gen.reshape(1, -1)})[0].reshape(-1)
+                return lambda i: float(first[i])
+
+            self.run = by_onnx
+
+    def energies(self, latents: Array, energy: float, theta: float) -> Array:
+        """In MeV, for an energy in MeV and an angle in rad."""
+        gen = np.zeros(self.size_latent + self.size_condition, np.float32)
+        gen[: self.size_latent] = latents
+        gen[self.size_latent] = energy / 1024000.0
+        gen[self.size_latent + 1] = math.degrees(theta) / 90
+        gen[self.size_latent + 2] = 0
+        gen[self.size_latent + 3] = 1
+        out = self.run(gen)
+        return np.array([out(i) * energy for i in range(math.prod(self.mesh))])
+
+    def places(self) -> list[tuple[float, float, float]]:
+        """Of each cell the distance from the axis, angle, and depth."""
+        rho, phi, z = self.mesh
+        return [
+            (
+                (i + 0.5) * self.sizes[0],
+                (j + 0.5) * 2 * np.pi / phi - np.pi,
+                (k + 0.5) * self.sizes[1],
+            )
+            for i in range(rho)
+            for j in range(phi)
+            for k in range(z)
+        ]
+
+
+@pytest.mark.parametrize("other_order", [False, True])
+@pytest.mark.parametrize("library", ["LWTNN", "ONNX"])
+def test_par04(cylinders: Path, tmp_path: Path, library: str, other_order: bool) -> None:
+    model = changed(cylinders, tmp_path, turned) if other_order else cylinders
+    if library == "LWTNN":
+        made = export_par04(model, tmp_path / "par04.json")
+    else:
+        made = export_onnx(model, tmp_path / "par04.onnx", inputs="par04")
+    program = Par04(made.settings)
+    geometry = ModelFile.read(model).geometry
+    front = geometry.layers[0].z[0]  # type: ignore[index]
+    voxels = [voxel_at(geometry, r, alpha, front + z) for r, alpha, z in program.places()]
+    assert sorted(voxels) == list(range(geometry.n_voxels))
+    rng = np.random.default_rng(1)
+    dark = 0
+    for energy, theta in zip(ENERGIES, THETAS, strict=True):
+        latents = rng.standard_normal(program.size_latent).astype(np.float32)
+        expected = reference(model, latents, energy, theta)[voxels]
+        found = program.energies(latents, 1000 * energy, theta)
+        assert_same_cells(found, expected, 5.0, 1e-3 if library == "ONNX" else 2e-4)
+        dark += (expected == 0).sum()
+    assert 0.05 < dark / (len(ENERGIES) * len(voxels)) < 0.95  # so the threshold was tested
+
+
+def test_par04_beyond_the_trained_range(cylinders: Path, tmp_path: Path) -> None:
+    """Par04 asks for any energy: fractions are those of the nearer end."""
+    program = Par04(export_par04(cylinders, tmp_path / "par04.json").settings)
+    latents = np.random.default_rng(2).standard_normal(program.size_latent)
+    for beyond, end in ((20_000.0, 16_000.0), (400.0, 1000.0)):
+        at_end = program.energies(latents, end, 1.5) / end
+        np.testing.assert_allclose(
+            program.energies(latents, beyond, 1.7) / beyond, at_end, rtol=1e-5, atol=1e-12
+        )
+
+
+def test_par04_errors_are_as_stated(cylinders: Path, tmp_path: Path) -> None:
+    path = tmp_path / "par04.json"
+    export_par04(cylinders, path, e_max=64)
+    document = json.loads(path.read_text())
+    about = document["calogan_export"]
+    model = ModelFile.read(cylinders)
+    inputs = [node["name"] for node in model.document["inputs"]]
+    place = next(
+        i
+        for i, node in enumerate(model.document["nodes"])
+        if node["type"] == "input" and inputs[node["sources"][0]] == "conditions"
+    )
+    document["outputs"] = {"conditions": {"node_index": place, "labels": ["energy", "theta"]}}
+    energy = np.exp(np.random.default_rng(0).uniform(0, np.log(16), 20_000))
+    theta = np.linspace(1.0, 1.5, 20_000)
+    fed: dict[str, Any] = {f"variable_{i}": 0.0 for i in range(model.latent_size)}
+    fed[f"variable_{model.latent_size}"] = energy / 64
+    fed[f"variable_{model.latent_size + 1}"] = np.degrees(theta) / 90
+    found = Graph(document).compute({"node_0": fed})
+    for column, condition, values in zip(found.T, model.conditions, (energy, theta), strict=True):
+        scale = condition.offset_and_scale[1]
+        error = np.abs(column - condition.normalise(values)).max() / scale
+        stated = about["approximations"]["conditions"][condition.name]
+        assert error <= 1.01 * stated + 1e-9
+        assert stated < 2e-5
+
+
+def test_a_condition_is_fixed(cylinders: Path, tmp_path: Path) -> None:
+    made = export_par04(cylinders, tmp_path / "par04.json", fixed={"theta": 1.25})
+    program = Par04(made.settings)
+    latents = np.random.default_rng(3).standard_normal(program.size_latent).astype(np.float32)
+    found = [program.energies(latents, 5000.0, theta) for theta in (1.0, 1.5)]
+    np.testing.assert_array_equal(*found)
+    assert np.sort(found[0])[-5:] == pytest.approx(
+        np.sort(reference(cylinders, latents, 5.0, 1.25))[-5:], rel=1e-4
+    )
+
+
+# ONNX with separate inputs
+
+
+@pytest.mark.parametrize("source", ["run", "cylinders"])
+def test_onnx(source: str, run: Run, cylinders: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    made = export_onnx(run.path if source == "run" else cylinders, path)
+    rng = np.random.default_rng(4)
+    n = 50
+    energy = np.geomspace(1.0, 16.0, n)
+    theta = rng.uniform(*((0, 0.35) if source == "run" else (1.0, 1.5)), n)
+    latents = rng.standard_normal((n, made.model.latent_size)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path))
+    conditions = np.stack([energy, theta], axis=1).astype(np.float32)
+    (found,) = session.run(None, {"latents": latents, "conditions": conditions})
+    variables = np.stack([np.log(energy), theta], axis=1)
+    fractions = made.model.outputs(latents.astype(np.float64), variables)
+    fractions = fractions[:, made.model.voxel_columns]
+    threshold = made.model.readout_threshold
+    expected = np.where(1000 * energy[:, None] * fractions >= threshold, fractions, 0)
+    for one, other, e in zip(found, expected, 1000 * energy, strict=True):
+        assert_same_cells(one * e, other * e, threshold, 1e-3)
+    about = json.loads(session.get_modelmeta().custom_metadata_map["calogan_export"])
+    assert about["weights_sha256"] == made.model.block["weights_sha256"]
+
+
+def test_onnx_with_a_fixed_condition(cylinders: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    made = export_onnx(cylinders, path, fixed={"theta": 1.25})
+    assert made.settings == (
+        f"inputs: latents (n, {made.model.latent_size}), conditions (n, 1); "
+        "output: fractions (n, 60)",
+    )
+    latents = np.random.default_rng(5).standard_normal((3, made.model.latent_size))
+    fed = {"latents": latents.astype(np.float32), "conditions": np.float32([[2.0], [4.0], [8.0]])}
+    (found,) = onnxruntime.InferenceSession(str(path)).run(None, fed)
+    for row, z, energy in zip(found, fed["latents"], (2.0, 4.0, 8.0), strict=True):
+        assert_same_cells(row * 1000 * energy, reference(cylinders, z, energy, 1.25), 5.0, 1e-3)
+
+
+def test_energies_from_zero_go_nowhere(cylinders: Path) -> None:
+    """The threshold as a fraction of the energy has no end there."""
+    geometry = ModelFile.read(cylinders).geometry
+    with pytest.raises(CaloganError, match="energies begin at 0 GeV, expected more than 0"):
+        consumers.plain(geometry, [Condition("energy", "GeV", 0.0, 10.0)], 4, {})
+
+
+# FastCaloSim
+
+
+class FastCaloSim:
+    """What FastCaloSim does with the folder: TFCSGANXMLParameters, TFCSGANEtaSlice,
+    TFCSNetworkFactory and its two handlers, TFCSEnergyAndHitGANV2's fillEnergy."""
+
+    def __init__(self, folder: Path, pid: int, eta_min: int) -> None:
+        self.pid = pid
+        eta_max = eta_min + 5
+        self._read_binning(folder / "binning.xml", pid if pid in (11, 22) else 211, eta_min + 2)
+        root_files = folder / "rootFiles"
+        with uproot.open(root_files / f"pid{pid}_E1048576_eta_{eta_min}_{eta_max}.root") as file:
+            self.integrals = [file[f"r{layer}w"].values().sum() for layer in self.relevant]
+        name = f"pid{pid}_E65536_eta_{eta_min}_{eta_max}_validation.root"
+        with uproot.open(root_files / name) as file:
+            tree = file["rootTree"]
+            self.weights = [tree[f"extrapWeight_{i}"].array().to_list() for i in self.relevant]
+        stem = f"neural_net_{pid}_eta_{eta_min}_{eta_max}"
+        regions = {211: ["All"], 2212: ["High10"]}.get(pid, ["High12", "UltraLow12"])
+        self.networks = {region: self._load(folder / f"{stem}_{region}") for region in regions}
+
+    def _read_binning(self, path: Path, pid: int, eta_mid: int) -> None:
+        self.binning: dict[int, tuple[list[float], int]] = {}
+        self.relevant: list[int] = []
+        for particle in ElementTree.parse(path).getroot().iter("Particle"):
+            if int(particle.attrib["pid"]) != pid:
+                continue
+            for each in particle.iter("Bin"):
+                int(each.attrib["regionId"])
+                if int(each.attrib["etaMin"]) < eta_mid < int(each.attrib["etaMax"]):
+                    self.symmetrised = particle.attrib["symmetriseAlpha"] == "true"
+                    self.gan_version = int(each.attrib["ganVersion"])
+                    self.latent_dim = int(particle.attrib["latentDim"])
+                    for layer in each.iter("Layer"):
+                        edges = [float(e) for e in layer.attrib["r_edges"].split(",")]
+                        number = int(layer.attrib["id"])
+                        if len(edges) > 1:
+                            self.relevant.append(number)
+                        self.binning[number] = edges, int(layer.attrib["n_bin_alpha"])
+
+    def _load(self, stem: Path) -> Callable[[Mapping[str, Mapping[str, float]]], dict[str, float]]:
+        by_onnx, by_lwtnn = stem.with_name(stem.name + ".onnx"), stem.with_name(stem.name + ".json")
+        if by_onnx.exists():
+            session = onnxruntime.InferenceSession(str(by_onnx))
+
+            def onnx(inputs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+                fed = {}
+                for node in session.get_inputs():
+                    shape = [n if isinstance(n, int) and n > 0 else 1 for n in node.shape]
+                    values = np.zeros(math.prod(shape), np.float32)
+                    for key, value in inputs[node.name].items():
+                        values[int(re.search(r"\d+", key).group())] = value  # type: ignore[union-attr]
+                    fed[node.name] = values.reshape(shape)
+                outputs = {}
+                for node, array in zip(session.get_outputs(), session.run(None, fed), strict=True):
+                    size = math.prod(n for n in node.shape if isinstance(n, int))
+                    flat = array.reshape(-1)
+                    outputs |= {f"{node.name}_{i}": float(flat[i]) for i in range(size)}
+                return _without_prefix(outputs)
+
+            return onnx
+        graph = Graph(by_lwtnn)
+        ((output, labels),) = graph.outputs.items()
+
+        def lwtnn(inputs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+            renamed = {"node_0": inputs["Noise"], "node_1": inputs["mycond"]}
+            # lwtnn leaves alone what no node asks for.
+            asked = {
+                node: {v: renamed[node][v] for v in variables}
+                for node, variables in graph.inputs.items()
+            }
+            values = graph.compute(asked, output=output)[0]
+            return _without_prefix(dict(zip(labels, map(float, values), strict=True)))
+
+        return lwtnn
+
+    def simulate(
+        self, noise: Array, kinetic: float, mass: float
+    ) -> list[tuple[int, float, float, float]]:
+        """Layer, r, alpha and MeV of each cell with energy, for a kinetic energy in MeV."""
+        momentum = math.sqrt(kinetic**2 + 2 * kinetic * mass)
+        if self.pid in (22, 11):
+            high = momentum > 4096
+            low_exp, high_exp = (12, 22) if high else (6, 12)
+            network = self.networks["High12" if high else "UltraLow12"]
+        else:
+            low_exp, high_exp = (8 if self.pid == 211 else 10), 22
+            (network,) = self.networks.values()
+        least, most = (math.sqrt(2.0 ** (2 * e) + mass**2) - mass for e in (low_exp, high_exp))
+        condition = math.log(kinetic / least) / math.log(most / least)
+        assert self.gan_version >= 2
+        inputs = {
+            "Noise": {f"variable_{i}": float(noise[i]) for i in range(self.latent_dim)},
+            "mycond": {"variable_0": condition, "variable_1": 0.0},
+        }
+        outputs = network(inputs)
+        assert sum(outputs.values()) >= 0
+        cells = []
+        vox = 0
+        for layer in sorted(self.binning):
+            edges, n_alpha = self.binning[layer]
+            if len(edges) - 1 == 1:
+                continue
+            assert n_alpha != 32
+            first = 0.0 if self.symmetrised and n_alpha > 1 else -math.pi
+            for ix in range(len(edges) - 1):
+                for iy in range(n_alpha):
+                    fraction = outputs[str(vox)]
+                    vox += 1
+                    if fraction > 0:
+                        alpha = first + (iy + 0.5) * (math.pi - first) / n_alpha
+                        r = 0.5 * (edges[ix] + edges[ix + 1])
+                        cells.append((layer, r, alpha, fraction * kinetic))
+        return cells
+
+
+def _without_prefix(outputs: dict[str, float]) -> dict[str, float]:
+    """VNetworkBase::removePrefixes."""
+    names = list(outputs)
+    length = len(names[0])
+    for name in names:
+        while name[:length] != names[0][:length]:
+            length -= 1
+    return {name[length:]: value for name, value in outputs.items()}
+
+
+@pytest.mark.parametrize(
+    "pid, mass, network, other_order",
+    [(22, 0.0, "lwtnn", False), (22, 0.0, "onnx", True), (211, 139.57039, "lwtnn", True)],
+)
+def test_fastcalosim(
+    cylinders: Path, tmp_path: Path, pid: int, mass: float, network: Any, other_order: bool
+) -> None:
+    model = changed(cylinders, tmp_path, turned) if other_order else cylinders
+    samplings = [12, 0, 1, 3, 2]
+    made = export_fastcalosim(
+        model,
+        tmp_path / "gans",
+        pid=pid,
+        eta=20,
+        network=network,
+        samplings=samplings,
+        fixed={"theta": 1.2},
+    )
+    assert made.settings[0].startswith(f"TFCSEnergyAndHitGANV2::initializeNetwork({pid}, 20,")
+    program = FastCaloSim(tmp_path / "gans", pid, 20)
+    assert program.relevant == sorted(samplings)
+    assert program.integrals == [0] * 5
+    assert program.weights == [[0.5]] * 5
+    geometry = ModelFile.read(model).geometry
+    rng = np.random.default_rng(6)
+    for energy in (1.5, 3.9, 4.5, 15.0):
+        latents = rng.standard_normal(program.latent_dim).astype(np.float32)
+        expected = reference(model, latents, energy, 1.2)
+        found = np.zeros_like(expected)
+        for layer, r, alpha, deposit in program.simulate(0.5 + 0.5 * latents, 1000 * energy, mass):
+            voxel = voxel_at(geometry, r, alpha, samplings.index(layer))
+            assert found[voxel] == 0
+            found[voxel] = deposit
+        assert_same_cells(found, expected, 5.0, 1e-3)
+        assert (expected > 0).any()
+
+
+def test_fastcalosim_slots_share_a_folder(cylinders: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "gans"
+    fixed = {"theta": 1.2}
+    for pid, eta in ((22, 20), (22, 25), (211, 20), (2212, 20), (22, 20)):
+        export_fastcalosim(cylinders, folder, pid=pid, eta=eta, fixed=fixed)
+    for pid, eta in ((22, 20), (22, 25), (211, 20), (2212, 20)):
+        assert len(FastCaloSim(folder, pid, eta).binning) == 5
+    with pytest.raises(CaloganError, match=r"High12\.json already, and FastCaloSim reads one of"):
+        export_fastcalosim(cylinders, folder, pid=22, eta=20, fixed=fixed, network="onnx")
+    others = [5, 6, 7, 8, 9]
+    with pytest.raises(CaloganError, match="has other cells for the particle 22 at eta 20; give"):
+        export_fastcalosim(cylinders, folder, pid=22, eta=20, fixed=fixed, samplings=others)
+    binning = folder / "binning.xml"
+    binning.write_text(binning.read_text().replace('latentDim="', 'latentDim="1'))
+    with pytest.raises(CaloganError, match="FastCaloSim allows one for all eta"):
+        export_fastcalosim(cylinders, folder, pid=22, eta=30, fixed=fixed)
+
+
+# What cannot be
+
+
+def without_depth(block: dict[str, Any]) -> None:
+    block["geometry"]["layers"][2]["z"] = None
+
+
+def uneven(block: dict[str, Any]) -> None:
+    block["geometry"]["layers"][4]["z"] = [26, 40]
+
+
+def other_cells(block: dict[str, Any]) -> None:
+    block["geometry"]["layers"][1]["r_edges"] = [0, 5, 10, 16]
+
+
+def hollow(block: dict[str, Any]) -> None:
+    for layer in block["geometry"]["layers"]:
+        layer["r_edges"] = [5, 10, 15, 20]
+
+
+def askew(block: dict[str, Any]) -> None:
+    for layer in block["geometry"]["layers"]:
+        layer["alpha_edges"] = (0.3 + np.linspace(0, 2 * np.pi, 5)).tolist()
+
+
+def half(block: dict[str, Any]) -> None:
+    for layer in block["geometry"]["layers"]:
+        layer["alpha_edges"] = np.linspace(0, np.pi, 5).tolist()
+
+
+def phi(block: dict[str, Any]) -> None:
+    block["conditions"]["variables"][1]["name"] = "phi"
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (without_depth, r"no mesh of Par04: its layers do not follow each other evenly in z"),
+        (uneven, r"no mesh of Par04: its layers do not follow each other evenly in z"),
+        (other_cells, r"no mesh of Par04: layer 'z1' has other cells than 'z0'"),
+        (hollow, r"no mesh of Par04: r edges are \[5.0, 10.0, 15.0, 20.0\]"),
+        (askew, r"layer 'z0': alpha edges are .*, expected even ones .* with an edge at -pi"),
+        (half, r"layer 'z0': alpha edges are .* over a full turn"),
+        (phi, r"the condition 'phi' \[rad\], which Par04 does not give .* fix it with --set phi="),
+    ],
+)
+def test_par04_refuses(
+    cylinders: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    with pytest.raises(CaloganError, match=message):
+        export_par04(changed(cylinders, tmp_path, change), tmp_path / "out.json")
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_depth_may_be_unknown_to_par04(cylinders: Path, tmp_path: Path) -> None:
+    """As of the CaloChallenge's geometries, whose files do not give it."""
+
+    def flat(block: dict[str, Any]) -> None:
+        for layer in block["geometry"]["layers"]:
+            layer["z"] = None
+
+    made = export_par04(changed(cylinders, tmp_path, flat), tmp_path / "out.json")
+    assert not any("setSizeOfZCells" in line for line in made.settings)
+    assert "/Par04/inference/setNbOfZCells 5" in made.settings
+
+
+@pytest.mark.parametrize(
+    "fixed, e_max, message",
+    [
+        ({"theta": 0.3}, 1024, r"generator takes theta 1\.\.1\.5 rad, was asked for 0\.3 rad"),
+        ({"eta": 1.0}, 1024, r"has no conditions \['eta'\] to fix; it has \['energy', 'theta'\]"),
+        ({"energy": 5.0}, 1024, "the energy cannot be fixed"),
+        ({}, 0.0, "E_max is 0 GeV, expected a number above 0"),
+    ],
+)
+def test_bad_settings(
+    cylinders: Path, tmp_path: Path, fixed: dict[str, float], e_max: float, message: str
+) -> None:
+    with pytest.raises(CaloganError, match=message):
+        export_par04(cylinders, tmp_path / "out.json", e_max=e_max, fixed=fixed)
+
+
+def one_ring(block: dict[str, Any]) -> None:
+    for layer in block["geometry"]["layers"]:
+        layer |= {"r_edges": [0, 15], "alpha_edges": np.linspace(0, 2 * np.pi, 13).tolist()}
+
+
+@pytest.mark.parametrize(
+    "change, options, message",
+    [
+        (one_ring, {}, "layer 'z0' has one cell in r, which FastCaloSim takes for a layer that is"),
+        (askew, {}, "expected even ones over a full turn with an edge at -pi"),
+        (None, {"pid": 13}, r"no slot for the particle 13, expected one of \[22, 11, 211, 2212\]"),
+        (None, {"eta": 22}, "no slot that begins at eta 22, expected hundredths in steps of 5"),
+        (None, {"fixed": {}}, r"the condition 'theta' \[rad\], which FastCaloSim does not give"),
+        (None, {"samplings": [0, 1, 2, 3, 3]}, r"expected a number of its own for each"),
+        (None, {"samplings": [0, 1]}, r"have the samplings \[0, 1\] in FastCaloSim"),
+    ],
+)
+def test_fastcalosim_refuses(
+    cylinders: Path,
+    tmp_path: Path,
+    change: Callable[[dict[str, Any]], None] | None,
+    options: dict[str, Any],
+    message: str,
+) -> None:
+    model = changed(cylinders, tmp_path, change) if change else cylinders
+    given = {"pid": 22, "eta": 20, "fixed": {"theta": 1.2}, **options}
+    with pytest.raises(CaloganError, match=message):
+        export_fastcalosim(model, tmp_path / "gans", **given)
+    assert not (tmp_path / "gans").exists()
+
+
+def test_cartesian_cells_go_to_neither(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(CaloganError, match="no mesh of Par04: layer 'front' is cartesian"):
+        export_par04(exported, tmp_path / "out.json")
+    with pytest.raises(CaloganError, match="cartesian, but FastCaloSim has cells in r and alpha"):
+        export_fastcalosim(exported, tmp_path / "gans", pid=22, eta=20, samplings=[1, 2])
+
+
+def test_native_is_the_file_itself(run: Run, exported: Path, tmp_path: Path) -> None:
+    for source in (run.path, exported):
+        export_native(source, tmp_path / "again.json")
+        assert (tmp_path / "again.json").read_bytes() == exported.read_bytes()
+    export_run(run.path, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == exported.read_bytes()
+
+
+def test_a_profile_is_no_source(cylinders: Path, tmp_path: Path) -> None:
+    export_par04(cylinders, tmp_path / "par04.json")
+    with pytest.raises(CaloganError, match="no 'calogan' block, so it is no generator"):
+        Generator.load(tmp_path / "par04.json")
