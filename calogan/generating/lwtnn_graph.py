@@ -7,25 +7,26 @@ node that reads it; what is added here is read by all heads, and therefore small
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition
-from calogan.errors import CaloganError
 from calogan.generating.consumers import Consumer, Reading
 from calogan.generating.model_file import ModelFile
 
 KNOTS = 256
-"""Pieces, even in the logarithm of the value, of a function that is not straight in the input."""
-THRESHOLD_WIDTH = 1e-3
-"""Part of the readout threshold, at the highest energy, within which a voxel is let through in
-part: lwtnn has no step, but a sigmoid that is 0 or 1 outside of that."""
-LARGE = 1000.0
-"""A logit at which lwtnn's sigmoid is 0 or 1."""
+"""Pieces, even in the logarithm of the value, of a condition that is not straight in the input."""
+CUT_KNOTS, CUT_BEYOND = 512, 100
+"""The same of the threshold over the energy, and up to how many times the highest energy it goes:
+programs ask for more than was trained, and for less, down to where the threshold is all energy."""
+STEEP = 2.0**20
+"""Slope of what stands for a step in lwtnn, which has none."""
+BELOW_ONE = 1 - 2.0**-24
+DARK = -10.0
+"""Far below any fraction of energy."""
 OUTPUT = "fractions"
 Array = NDArray[Any]
 
@@ -37,8 +38,7 @@ class Approximations:
     conditions: Mapping[str, float]
     """Of each condition that is read, the error of its value; relative for those on a log scale."""
     threshold: float
-    """Relative error of the threshold, and how far from it, in parts of it, voxels are let through
-    in part."""
+    """Relative error of the readout threshold."""
 
 
 def lwtnn_graph(model: ModelFile, consumer: Consumer) -> tuple[dict[str, Any], Approximations]:
@@ -46,8 +46,6 @@ def lwtnn_graph(model: ModelFile, consumer: Consumer) -> tuple[dict[str, Any], A
 
     Its one output has a label out_<i> for each voxel, in the consumer's order: energy as a fraction
     of the incident energy, zero below the readout threshold. Labels out_unused_<i> are always zero.
-
-    Raises CaloganError if the model's network is not such as `calogan export` writes.
     """
     graph = _Graph(model.document)
     graph.inputs = _inputs(model, consumer)
@@ -58,21 +56,41 @@ def lwtnn_graph(model: ModelFile, consumer: Consumer) -> tuple[dict[str, Any], A
     place = names.index(model.conditions_node)
     old = next(n for n in graph.nodes if n["type"] == "input" and n["sources"] == [place])
     fed = graph.node("input", [place], size=len(graph.inputs[place]["variables"]))
-    pieces = graph.layer(made.pieces, fed)
     old.clear()
-    old.update(graph.nodes[graph.layer(made.conditions, pieces)])
-    cut = graph.layer(made.cut, pieces)
+    old.update(graph.nodes[graph.chain(made.conditions, fed)])
 
-    places = np.empty(model.geometry.n_voxels, np.intp)
-    places[consumer.order] = np.arange(model.geometry.n_voxels)
-    parts, labels = [], []
-    for k, (gate, layer) in enumerate(zip(_gates(model), model.geometry.layers, strict=True)):
-        joined = graph.node("concatenate", [gate, cut])
-        parts.append(graph.layer(_threshold_layer(layer.n_voxels, made.sharpness), joined))
-        labels += [f"out_{i}" for i in places[model.geometry.slices[k]]]
-        labels += [f"out_unused_{2 * k}", f"out_unused_{2 * k + 1}"]
-    out = parts[0] if len(parts) == 1 else graph.node("concatenate", parts)
+    output = model.document["outputs"][model.output]
+    places = dict(zip(consumer.order.tolist(), range(len(consumer.order)), strict=True))
+    columns = {f"voxel_{i}": f"out_{place}" for i, place in places.items()}
+    labels = [columns.get(x, f"out_unused_{i}") for i, x in enumerate(output["labels"])]
+    is_voxel = np.array([label in columns for label in output["labels"]])
+    cut = graph.chain(made.cut, fed)
+    out = _threshold(graph, output["node_index"], cut, is_voxel)
     return graph.json({OUTPUT: {"node_index": out, "labels": labels}}), approximations
+
+
+def _threshold(graph: _Graph, fractions: int, cut: int, is_voxel: NDArray[np.bool_]) -> int:
+    """The node of fractions f with zero in place of those below the cut t, and of what is no voxel.
+
+    With s = STEEP, leakyrelu(relu(f - t) - t / s) is f - t - t / s above the cut, since the slope
+    of leakyrelu below zero is s, and -t below: t more is the fraction, but for a part in s, or
+    zero. Each number is computed once: what is read thrice is the cut, a small part of the graph.
+    """
+
+    def plus_cut(node: int, factor: float, elsewhere: float) -> int:
+        """The sum of a node and factor t; of what is no voxel, and elsewhere."""
+        weights = np.full((len(is_voxel), 1), factor)
+        bias = np.where(is_voxel, 0.0, elsewhere)
+        return graph.node("add", [node, graph.chain([_dense(weights, bias)], cut)])
+
+    def activated(node: int, activation: Any) -> int:
+        return graph.chain([_dense(np.zeros(0), np.zeros(0), activation)], node)
+
+    above = activated(plus_cut(fractions, -1.0, DARK), "rectified")
+    steep = {"function": "leakyrelu", "alpha": STEEP}
+    without = activated(plus_cut(above, -1 / STEEP, 0.0), steep)
+    # A little less than the cut, so that nothing is left of it where rounding decides.
+    return activated(plus_cut(without, BELOW_ONE, 0.0), "rectified")
 
 
 class _Graph:
@@ -93,9 +111,11 @@ class _Graph:
         self.nodes.append({"type": kind, "sources": sources, **fields})
         return len(self.nodes) - 1
 
-    def layer(self, layer: Mapping[str, Any], source: int) -> int:
-        """A node that is a layer of a source."""
-        return self.node("feed_forward", [source], layer_index=self._index(layer))
+    def chain(self, layers: Sequence[Mapping[str, Any]], source: int) -> int:
+        """The last of nodes that are layers one after the other, the first of a source."""
+        for layer in layers:
+            source = self.node("feed_forward", [source], layer_index=self._index(layer))
+        return source
 
     def json(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -146,69 +166,108 @@ def _inputs(model: ModelFile, consumer: Consumer) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _FromFed:
-    """Layers that make from what is fed what the network reads."""
+    """Layers, one after the other, that make what the network reads from what is fed."""
 
-    pieces: Mapping[str, Any]
-    """Of each piece of each function how far what is fed is along it, 0 to 1."""
-    conditions: Mapping[str, Any]
-    """From the pieces to the conditions, normalised."""
-    cut: Mapping[str, Any]
-    """From the pieces to the threshold as a fraction of the incident energy, one number."""
-    sharpness: float
-    """Factor of a voxel's distance from the threshold that makes a step; 0 for no threshold."""
+    conditions: list[dict[str, Any]]
+    """To the conditions, normalised."""
+    cut: list[dict[str, Any]]
+    """To the readout threshold as a fraction of the incident energy, one number."""
+
+
+@dataclass(frozen=True)
+class _Ramps:
+    """A function of one variable: straight between its knots, constant beyond."""
+
+    source: int
+    """Which of the numbers that are fed."""
+    knots: Array
+    """In order, up or down, (n,); sums are exact if the values rise with them from near zero."""
+    values: Array
+    """At the knots, (n,)."""
 
 
 def _from_fed(model: ModelFile, consumer: Consumer) -> tuple[_FromFed, Approximations]:
-    threshold = model.readout_threshold / 1000  # GeV
-    read = [c for c in model.conditions if isinstance(consumer.conditions[c.name], Reading)]
-    starts, stops, columns = [], [], []
-    weights = np.zeros((len(model.conditions) + 1, 0))  # the last row is the threshold's
-    bias = np.zeros(len(weights))
-    for row, condition in enumerate(model.conditions):
+    read = {c: r for c in model.conditions if isinstance(r := consumer.conditions[c.name], Reading)}
+    fed = [c.name for c in read]
+    functions: list[_Ramps | float] = []
+    for condition in model.conditions:
         reading = consumer.conditions[condition.name]
         if not isinstance(reading, Reading):
-            bias[row] = condition.normalise(reading)
+            functions.append(float(condition.normalise(reading)))
             continue
-        knots = _knots(condition, reading)
-        along = reading.variable_of(knots)
-        starts += [*along[:-1]]
-        stops += [*along[1:]]
-        columns += [read.index(condition)] * (len(knots) - 1)
-        steps = np.zeros((len(weights), len(knots) - 1))
-        steps[row], bias[row] = np.diff(condition.normalise(knots)), condition.normalise(knots[0])
-        if condition.name == "energy":
-            steps[-1], bias[-1] = np.diff(threshold / knots), threshold / knots[0]
-        weights = np.concatenate([weights, steps], axis=1)
-    # lwtnn's hard_sigmoid is x / 5 + 1 / 2 between 0 and 1.
-    slope = 5 / (np.array(stops) - np.array(starts))
-    into = np.zeros((len(slope), len(read)))
-    into[np.arange(len(slope)), columns] = slope
-    pieces = _dense(into, -slope * np.array(starts) - 2.5, "hard_sigmoid")
-    least = threshold / _range(model)[1]
-    made = _FromFed(
-        pieces,
-        _dense(weights[:-1], bias[:-1]),
-        _dense(weights[-1:], bias[-1:]),
-        30 / (THRESHOLD_WIDTH * least) if least else 0.0,
-    )
-    return made, _measure(made, model, consumer, read)
+        straight = reading.log == (condition.scale == "log")
+        values = _spread(condition.low, condition.high, 1 if straight else KNOTS)
+        along = reading.variable_of(values)
+        functions.append(_Ramps(fed.index(condition.name), along, condition.normalise(values)))
+    conditions = _layers(functions, len(fed))
+    errors = {}
+    for row, (condition, function) in enumerate(zip(model.conditions, functions, strict=True)):
+        if isinstance(function, _Ramps):
+            values = read[condition].value_of(_between(function.knots))
+            found = _apply(conditions, function, len(fed))[:, row]
+            wrong = np.abs(found - condition.normalise(values)).max()
+            errors[condition.name] = float(wrong / condition.offset_and_scale[1])
+
+    threshold = model.readout_threshold / 1000  # GeV, as energies
+    if not threshold:
+        return _FromFed(conditions, _layers([0.0], len(fed))), Approximations(errors, 0.0)
+    high = next(c.high for c in model.conditions if c.name == "energy")
+    values = _spread(threshold, CUT_BEYOND * high, CUT_KNOTS)[::-1]
+    along = consumer.energy.variable_of(values)
+    function = _Ramps(fed.index("energy"), along, threshold / values)
+    cut = _layers([function], len(fed))
+    exact = threshold / consumer.energy.value_of(_between(function.knots))
+    wrong = np.abs(_apply(cut, function, len(fed))[:, 0] / exact - 1).max()
+    return _FromFed(conditions, cut), Approximations(errors, float(wrong))
 
 
-def _range(model: ModelFile) -> tuple[float, float]:
-    """Of the incident energy, GeV."""
-    energy = next(c for c in model.conditions if c.name == "energy")
-    return energy.low, energy.high
+def _spread(low: float, high: float, n: int) -> Array:
+    """Ends of n pieces; even in the logarithm, if there are several."""
+    return np.array([low, high]) if n == 1 else np.geomspace(low, high, n + 1)
 
 
-def _knots(condition: Condition, reading: Reading) -> NDArray[np.float64]:
-    """Values between which the condition, normalised, is taken as straight in what is fed."""
-    straight = reading.log == (condition.scale == "log")
-    if condition.name == "energy" or not straight:  # the threshold is never straight
-        return np.geomspace(condition.low, condition.high, KNOTS + 1)
-    return np.array([condition.low, condition.high])
+def _between(knots: Array) -> Array:
+    """Twenty points in each piece."""
+    places = np.linspace(0, len(knots) - 1, 20 * (len(knots) - 1) + 1)
+    return np.interp(places, np.arange(len(knots)), knots)
 
 
-def _dense(weights: Array, bias: Array, activation: str = "linear") -> dict[str, Any]:
+def _layers(functions: Sequence[_Ramps | float], n_sources: int) -> list[dict[str, Any]]:
+    """Two layers from what is fed to the functions' values; a number is a constant.
+
+    The first has a number for each piece: how far what is fed is along it, 0 to 1, which is
+    lwtnn's hard_sigmoid, x / 5 + 1 / 2 cut off at 0 and 1. The second adds up each piece's rise.
+    """
+    ramps = [f for f in functions if isinstance(f, _Ramps)]
+    pieces = sum(len(f.knots) - 1 for f in ramps)
+    into, offset = np.zeros((max(pieces, 1), n_sources)), np.zeros(max(pieces, 1))
+    rises, start = np.zeros((len(functions), max(pieces, 1))), np.zeros(len(functions))
+    first = 0
+    for row, function in enumerate(functions):
+        if not isinstance(function, _Ramps):
+            start[row] = function
+            continue
+        mine = slice(first, first + len(function.knots) - 1)
+        first = mine.stop
+        into[mine, function.source] = slope = 5 / np.diff(function.knots)
+        offset[mine] = -slope * function.knots[:-1] - 2.5
+        rises[row, mine], start[row] = np.diff(function.values), function.values[0]
+    return [_dense(into, offset, "hard_sigmoid"), _dense(rises, start)]
+
+
+def _apply(layers: Sequence[Mapping[str, Any]], function: _Ramps, n_sources: int) -> Array:
+    """What layers of `_layers` make of a function's source between its knots, (n, n_functions)."""
+    x: Array = np.zeros((20 * (len(function.knots) - 1) + 1, n_sources))
+    x[:, function.source] = _between(function.knots)
+    for layer in layers:
+        bias: Array = layer["bias"].astype(np.float64)
+        x = x @ layer["weights"].astype(np.float64).reshape(len(bias), -1).T + bias
+        if layer["activation"] == "hard_sigmoid":
+            x = np.clip(x / 5 + 0.5, 0, 1)
+    return x
+
+
+def _dense(weights: Array, bias: Array, activation: Any = "linear") -> dict[str, Any]:
     """A dense layer, weights (outputs, inputs), in the precision in which files hold it."""
     return {
         "architecture": "dense",
@@ -216,74 +275,3 @@ def _dense(weights: Array, bias: Array, activation: str = "linear") -> dict[str,
         "bias": bias.astype(np.float32),
         "activation": activation,
     }
-
-
-def _measure(
-    made: _FromFed, model: ModelFile, consumer: Consumer, read: list[Condition]
-) -> Approximations:
-    """Compare the layers with what they stand for, at twenty points of each piece."""
-
-    def apply(layer: Mapping[str, Any], x: Array) -> Array:
-        bias: Array = layer["bias"].astype(np.float64)
-        weights: Array = layer["weights"].astype(np.float64).reshape(len(bias), -1)
-        result: Array = x @ weights.T + bias
-        return result
-
-    n = 20 * KNOTS + 1
-    values = np.stack([_between(c, n) for c in read], axis=1)
-    readings = [consumer.conditions[c.name] for c in read]
-    fed = [r.variable_of(v) for r, v in zip(readings, values.T, strict=True)]  # type: ignore[union-attr]
-    pieces = np.clip(apply(made.pieces, np.stack(fed, axis=1)) / 5 + 0.5, 0, 1)
-    found = apply(made.conditions, pieces)
-    errors = {}
-    for row, condition in enumerate(model.conditions):
-        if condition in read:
-            wanted = condition.normalise(values[:, read.index(condition)])
-            scale = condition.offset_and_scale[1]
-            errors[condition.name] = float(np.abs(found[:, row] - wanted).max() / scale)
-    if not model.readout_threshold:
-        return Approximations(errors, 0.0)
-    energies = values[:, [c.name for c in read].index("energy")]
-    cut = apply(made.cut, pieces)[:, 0] / (model.readout_threshold / 1000 / energies)
-    return Approximations(errors, float(np.abs(cut - 1).max()) + THRESHOLD_WIDTH)
-
-
-def _between(condition: Condition, n: int) -> NDArray[np.float64]:
-    ends = condition.low, condition.high
-    return np.geomspace(*ends, n) if condition.low > 0 else np.linspace(*ends, n)
-
-
-def _threshold_layer(n_voxels: int, sharpness: float) -> dict[str, Any]:
-    """lwtnn's highway layer c t + (1 - c) x with t = 0 on a layer's voxels, a leftover, the cut.
-
-    c is a step from 1 to 0 where a voxel exceeds the cut; for the last two it is 1.
-    """
-    width = n_voxels + 2
-    weights = np.zeros((width, width), np.float32)
-    voxels = np.arange(n_voxels)
-    weights[voxels, voxels], weights[voxels, -1] = -sharpness, sharpness
-    bias = np.full(width, LARGE, np.float32)
-    bias[:n_voxels] = 0 if sharpness else -LARGE
-    nothing = {"weights": np.zeros(width**2, np.float32), "bias": np.zeros(width, np.float32)}
-    carry = {"weights": weights.reshape(-1), "bias": bias}
-    return {
-        "architecture": "highway",
-        "components": {"t": nothing, "carry": carry},
-        "activation": "linear",
-    }
-
-
-def _gates(model: ModelFile) -> list[int]:
-    """The nodes that give each calorimeter layer's voxels and one leftover number."""
-    output = model.document["outputs"][model.output]
-    index, labels = output["node_index"], []
-    for k, voxels in enumerate(model.geometry.slices):
-        labels += [f"voxel_{i}" for i in range(voxels.start, voxels.stop)] + [f"unused_layer_{k}"]
-    node = model.document["nodes"][index]
-    gates = [index] if model.geometry.n_layers == 1 else list(node["sources"])
-    if output["labels"] != labels or len(gates) != model.geometry.n_layers:
-        raise CaloganError(
-            f"{model.where}: the network does not end in one part for each layer of the geometry, "
-            "as those that `calogan export` writes; export the run again"
-        )
-    return gates

@@ -35,7 +35,6 @@ def onnx_graph(model: ModelFile, consumer: Consumer) -> onnx.ModelProto:
     Raises CaloganError for layers that ONNX has no equivalent of.
     """
     writer = _Writer()
-    low, high = _energy_range(model)
     known = {
         **_latents(writer, model, consumer),
         model.conditions_node: _conditions(writer, model.conditions, consumer),
@@ -43,8 +42,7 @@ def onnx_graph(model: ModelFile, consumer: Consumer) -> onnx.ModelProto:
     body = _Body(writer, model.document, known)
     fractions, labels = body.output(model.output)
     if model.readout_threshold > 0:
-        reading = consumer.energy
-        energy = _value(writer, consumer, reading, low, high)
+        energy = _value(writer, consumer, consumer.energy)
         cut = writer.add("Div", writer.constant(np.float32(model.readout_threshold / 1000)), energy)
         # fractions < cut, in the operators of old opsets
         dark = writer.add("Less", fractions, cut)
@@ -70,11 +68,6 @@ def onnx_graph(model: ModelFile, consumer: Consumer) -> onnx.ModelProto:
     )
     onnx.checker.check_model(made)
     return made
-
-
-def _energy_range(model: ModelFile) -> tuple[float, float]:
-    energy = next(c for c in model.conditions if c.name == "energy")
-    return energy.low, energy.high
 
 
 class _Writer:
@@ -153,7 +146,9 @@ def _conditions(writer: _Writer, conditions: Sequence[Condition], consumer: Cons
     for condition in conditions:
         reading = consumer.conditions[condition.name]
         if isinstance(reading, Reading):
-            value = _value(writer, consumer, reading, condition.low, condition.high)
+            value = _value(writer, consumer, reading)
+            ends = (writer.constant(np.float32(end)) for end in (condition.low, condition.high))
+            value = writer.add("Clip", value, *ends)
             if condition.scale == "log":
                 value = writer.add("Log", value)
             offset, scale = condition.offset_and_scale
@@ -165,13 +160,10 @@ def _conditions(writer: _Writer, conditions: Sequence[Condition], consumer: Cons
     return writer.add("Concat", *columns, axis=1)
 
 
-def _value(writer: _Writer, consumer: Consumer, reading: Reading, low: float, high: float) -> str:
-    """A condition in its own unit, (n, 1), kept in the trained range."""
+def _value(writer: _Writer, consumer: Consumer, reading: Reading) -> str:
+    """A condition in its own unit, (n, 1)."""
     value = writer.affine(_fed(writer, consumer, reading), reading.slope, reading.offset)
-    if reading.log:
-        value = writer.add("Exp", value)
-    ends = (writer.constant(np.float32(end)) for end in (low, high))
-    return writer.add("Clip", value, *ends)
+    return writer.add("Exp", value) if reading.log else value
 
 
 def _fed(writer: _Writer, consumer: Consumer, reading: Reading) -> str:
