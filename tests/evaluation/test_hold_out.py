@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from calogan.card.keys import with_hold_out
 from calogan.cli.shared import parse_bands
 from calogan.errors import CaloganError
 from calogan.evaluation import report
+from calogan.evaluation.compare_samples import compare_samples
 from calogan.evaluation.evaluate import evaluate_run
 from calogan.evaluation.hold_out import bands_to_study, study
 from calogan.evaluation.results import Study
@@ -159,8 +161,11 @@ def pair() -> tuple[Showers, Showers]:
     return reference, replace(generated, energies=generated.energies * factor[:, None].astype("f4"))
 
 
+compare = partial(compare_samples, threshold=0.1, seed=1, classifier="quick")
+
+
 def make_study(pair: tuple[Showers, Showers], bands: Bands = BAND, **fields: Any) -> Study:
-    options = {"other": None, "seed": 1, "classifier": "quick", "progress": lambda _: None}
+    options = {"other": None, "seed": 1, "compare": compare, "progress": lambda _: None}
     generator = fields.pop("generator", None) or fake(pair[1], BAND)
     return study("energy", bands, generator, pair, **{**options, **fields})
 
@@ -173,16 +178,10 @@ def found(pair: tuple[Showers, Showers]) -> Study:
         return make_study(pair, other=good)
 
 
-@pytest.fixture
-def selected() -> Iterator[None]:
-    """Which showers are compared, and nothing of what is found."""
-
-    def settings(reference: Showers, generated: Showers, **_: object) -> Any:
-        spans = {k: [float(v.min()), float(v.max())] for k, v in reference.conditions.items()}
-        return SimpleNamespace(settings={"n_showers": len(reference), "conditions": spans})
-
-    with patch("calogan.evaluation.hold_out.compare_samples", settings):
-        yield
+def selected(reference: Showers, generated: Showers, **_: object) -> Any:
+    """In place of a comparison: which showers are compared, and nothing of what is found."""
+    spans = {k: [float(v.min()), float(v.max())] for k, v in reference.conditions.items()}
+    return SimpleNamespace(settings={"n_showers": len(reference), "conditions": spans})
 
 
 def spans(found: Study) -> list[list[float]]:
@@ -218,17 +217,15 @@ def test_what_is_wrong_inside_the_band_is_seen(found: Study) -> None:
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-@pytest.mark.usefixtures("selected")
 def test_neighbours_of_a_part_of_the_band_are_trained(pair: tuple[Showers, Showers]) -> None:
-    found = make_study(pair, {"energy": (3.5, 11.0)})
+    found = make_study(pair, {"energy": (3.5, 11.0)}, compare=selected)
     inside, beside = spans(found)
     assert inside[0] >= 3.5 and inside[1] < 11 and beside[0] < 3 and beside[1] >= 12
 
 
-@pytest.mark.usefixtures("selected")
 def test_showers_of_another_band_are_left_out(pair: tuple[Showers, Showers]) -> None:
     bands = {**BAND, "theta": (0.3, 0.34)}
-    found = make_study(pair, bands, generator=fake(pair[1], bands))
+    found = make_study(pair, bands, generator=fake(pair[1], bands), compare=selected)
     all_in = in_band(BAND["energy"], pair[0].incident_energy)
     without = all_in & ~in_band((0.3, 0.34), pair[0].conditions["theta"])
     assert found.regions[0].evaluation.settings["n_showers"] == without.sum() < all_in.sum()
