@@ -160,7 +160,7 @@ def kernel_physics_distance(
     As in Kansal et al., arXiv:2211.10295 (package jetnet), with batches of 5000 showers, or of
     n / 2 if n < 10 000, without repetition. The uncertainty is half the 16-84 % range of the
     batches: halves spread as much as the whole sample does (delete-d jackknife). In repeated
-    tests it came out a third too small where the two samples differ.
+    samples it came out a third too small where reference and generated differ.
 
     Parameters
     ----------
