@@ -3,7 +3,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build
 CPP := $(BUILD)/cpp
-LIBRARY := libcalogan_runner.$(if $(filter Darwin,$(shell uname)),dylib,so)
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -27,7 +26,7 @@ $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
 .PHONY: cpp
 cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests, and calogan.runner's library
 	cmake --build $(CPP) --parallel 2
-	install -m 755 $(CPP)/$(LIBRARY) calogan/
+	cmake --install $(CPP) --component python --prefix .
 
 demo: setup ## read, train, evaluate, export, generate with C++; ends with the report's path
 	$(BIN)/calogan voxelize '$(SAMPLE)/train/*.root' -o $(BUILD)/train.h5
