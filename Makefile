@@ -6,7 +6,7 @@ CPP := $(BUILD)/cpp
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help setup demo benchmark-cpp test test-python test-cpp sanitize lint lint-cpp clean
+.PHONY: help setup demo benchmark-cpp test test-python test-cpp wheel sanitize lint lint-cpp clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -66,6 +66,18 @@ test-python: setup cpp
 test-cpp: cpp
 	ctest --test-dir $(CPP) --output-on-failure
 
+# HDF5 within the program: the shared one of Debian would bring thirty libraries along.
+WHEEL := -C cmake.define.HDF5_USE_STATIC_LIBRARIES=ON -C cmake.define.CMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed
+
+wheel: export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+wheel: setup ## both distributions in dist/ (Linux), tried where there is no compiler
+	rm -rf dist $(BUILD)/wheel
+	$(BIN)/python -m build --outdir dist export
+	$(BIN)/python -m build --outdir $(BUILD)/wheel $(WHEEL) .
+	PATH=$(CURDIR)/$(BIN):$$PATH auditwheel repair --wheel-dir dist $(BUILD)/wheel/*.whl
+	mv $(BUILD)/wheel/*.tar.gz dist
+	.ci/try-wheels dist
+
 # Addresses and undefined behaviour in one build, threads in another.
 SANITIZE := cmake -S cpp_examples -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1 -DCALOGAN_BUILD_PROGRAM=OFF
 
@@ -93,4 +105,4 @@ lint: setup ## ruff, mypy, and which room may import which
 	cd export && ../$(BIN)/mypy
 
 clean: ## remove all that was made, .venv included; trained runs in runs/ stay
-	rm -rf $(VENV) $(BUILD) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info
+	rm -rf $(VENV) $(BUILD) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info
