@@ -66,8 +66,12 @@ test-python: setup cpp
 test-cpp: cpp
 	ctest --test-dir $(CPP) --output-on-failure
 
-# HDF5 within the program: the shared one of Debian would bring thirty libraries along.
+# HDF5 goes into the program: Debian's shared one would bring thirty libraries into the wheel.
 WHEEL := -C cmake.define.HDF5_USE_STATIC_LIBRARIES=ON -C cmake.define.CMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed
+# The licences of what the wheel holds of others, where Debian has them.
+WHEEL += $(foreach package,libaec-dev libhdf5-dev libsimdjson-dev,\
+    $(if $(wildcard /usr/share/doc/$(package)/copyright),\
+    -C 'wheel.force-include./usr/share/doc/$(package)/copyright=$${SKBUILD_METADATA_DIR}/licenses/$(package)'))
 
 wheel: export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 wheel: setup ## both distributions in dist/ (Linux), tried where there is no compiler

@@ -138,8 +138,9 @@ def what_is_missing(name: str) -> str:
         )
     return (
         f"no {name} in {FOLDER}: this calogan was installed without the C++ runner, as happens "
-        "from source where no C++17 compiler or no simdjson is found; install both and calogan "
-        f"{__version__} anew, or one of its wheels"
+        "from source where no C++17 compiler or no simdjson is found; install a wheel of calogan "
+        f"{__version__}, or both of these and then calogan anew (with pip's --force-reinstall, "
+        "--no-deps and --no-cache-dir)"
     )
 
 
