@@ -24,7 +24,7 @@ $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
 	cmake -S cpp_examples -B $(CPP) -DCMAKE_BUILD_TYPE=Release -DCALOGAN_BUILD_TESTS=ON
 
 .PHONY: cpp
-cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests, and calogan.runner's library
+cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests; calogan.runner and calogan-generate work then
 	cmake --build $(CPP) --parallel 2
 	cmake --install $(CPP) --component python --prefix .
 
