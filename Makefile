@@ -3,11 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build
 CPP := $(BUILD)/cpp
-LIBRARY := libcalogan_runner.$(if $(filter Darwin,$(shell uname)),dylib,so)
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help setup demo benchmark-cpp test test-python test-cpp sanitize lint lint-cpp clean
+.PHONY: help setup demo benchmark-cpp test test-python test-cpp wheel sanitize lint lint-cpp clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -25,9 +24,9 @@ $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
 	cmake -S cpp_examples -B $(CPP) -DCMAKE_BUILD_TYPE=Release -DCALOGAN_BUILD_TESTS=ON
 
 .PHONY: cpp
-cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests, and calogan.runner's library
+cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests; calogan.runner and calogan-generate work then
 	cmake --build $(CPP) --parallel 2
-	install -m 755 $(CPP)/$(LIBRARY) calogan/
+	cmake --install $(CPP) --component python --prefix .
 
 demo: setup ## read, train, evaluate, export, generate with C++; ends with the report's path
 	$(BIN)/calogan voxelize '$(SAMPLE)/train/*.root' -o $(BUILD)/train.h5
@@ -67,6 +66,22 @@ test-python: setup cpp
 test-cpp: cpp
 	ctest --test-dir $(CPP) --output-on-failure
 
+# HDF5 goes into the program: Debian's shared one would bring thirty libraries into the wheel.
+WHEEL := -C cmake.define.HDF5_USE_STATIC_LIBRARIES=ON -C cmake.define.CMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed
+# The licences of what the wheel holds of others, where Debian has them.
+WHEEL += $(foreach package,libaec-dev libhdf5-dev libsimdjson-dev,\
+    $(if $(wildcard /usr/share/doc/$(package)/copyright),\
+    -C 'wheel.force-include./usr/share/doc/$(package)/copyright=$${SKBUILD_METADATA_DIR}/licenses/$(package)'))
+
+wheel: export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+wheel: setup ## both distributions in dist/ (Linux), tried where there is no compiler
+	rm -rf dist $(BUILD)/wheel
+	$(BIN)/python -m build --outdir dist export
+	$(BIN)/python -m build --outdir $(BUILD)/wheel $(WHEEL) .
+	PATH=$(CURDIR)/$(BIN):$$PATH auditwheel repair --wheel-dir dist $(BUILD)/wheel/*.whl
+	mv $(BUILD)/wheel/*.tar.gz dist
+	.ci/try-wheels dist
+
 # Addresses and undefined behaviour in one build, threads in another.
 SANITIZE := cmake -S cpp_examples -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1 -DCALOGAN_BUILD_PROGRAM=OFF
 
@@ -94,4 +109,4 @@ lint: setup ## ruff, mypy, and which room may import which
 	cd export && ../$(BIN)/mypy
 
 clean: ## remove all that was made, .venv included; trained runs in runs/ stay
-	rm -rf $(VENV) $(BUILD) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info
+	rm -rf $(VENV) $(BUILD) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info
