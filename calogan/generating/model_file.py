@@ -58,6 +58,12 @@ class ModelFile:
         """The same from JSON that is read already; errors call it `where`."""
         block = document.get("calogan") if isinstance(document, dict) else None
         if not isinstance(block, dict):
+            about = document.get("calogan_export") if isinstance(document, dict) else None
+            if isinstance(about, dict):
+                raise CaloganError(
+                    f"{where} was exported for another program, by the profile "
+                    f"{about.get('profile')}; give the run or native file that it was made from"
+                )
             raise CaloganError(
                 f"{where} has no 'calogan' block, so it is no generator; "
                 "export one with `calogan export RUN -o MODEL.json`"

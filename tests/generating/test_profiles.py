@@ -575,5 +575,8 @@ def test_native_is_the_file_itself(run: Run, exported: Path, tmp_path: Path) -> 
 
 def test_a_profile_is_no_source(cylinders: Path, tmp_path: Path) -> None:
     export_par04(cylinders, tmp_path / "par04.json")
-    with pytest.raises(CaloganError, match="no 'calogan' block, so it is no generator"):
+    message = "exported for another program, by the profile par04; give the run or native file"
+    with pytest.raises(CaloganError, match=message):
         Generator.load(tmp_path / "par04.json")
+    with pytest.raises(CaloganError, match=message):
+        export_par04(tmp_path / "par04.json", tmp_path / "again.json")
