@@ -146,12 +146,11 @@ def _content(value: Any) -> Any:
 def _inputs(model: ModelFile, consumer: Consumer) -> list[dict[str, Any]]:
     """Input nodes; those of one name each take some of the numbers that are fed under it."""
     inputs = []
-    start = 0
+    ends = dict(zip(model.latents, np.cumsum([*model.latents.values()]).tolist(), strict=True))
     for node in model.document["inputs"]:
         name = node["name"]
         if name in model.latents:
-            numbers = [*range(start, start + model.latents[name])]
-            start += len(numbers)
+            numbers = [*range(ends[name] - model.latents[name], ends[name])]
             of = {"offset": -consumer.latent_mean, "scale": 1 / consumer.latent_std}
             feeder = consumer.latent_node
         else:

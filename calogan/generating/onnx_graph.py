@@ -44,7 +44,6 @@ def onnx_graph(model: ModelFile, consumer: Consumer) -> onnx.ModelProto:
     if model.readout_threshold > 0:
         energy = _value(writer, consumer, consumer.energy)
         cut = writer.add("Div", writer.constant(np.float32(model.readout_threshold / 1000)), energy)
-        # fractions < cut, in the operators of old opsets
         dark = writer.add("Less", fractions, cut)
         fractions = writer.add("Where", dark, writer.constant(np.float32(0)), fractions)
     columns = [labels.index(f"voxel_{i}") for i in consumer.order]

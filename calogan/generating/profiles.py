@@ -19,7 +19,7 @@ from lwtnn_converter import save
 from calogan.errors import CaloganError
 from calogan.files import atomic_path
 from calogan.generating import consumers
-from calogan.generating.consumers import Consumer
+from calogan.generating.consumers import Consumer, Reading
 from calogan.generating.export import run_document
 from calogan.generating.fastcalosim import Region, Slot, samplings_of
 from calogan.generating.lwtnn_graph import lwtnn_graph
@@ -192,6 +192,7 @@ def _par04_settings(consumer: Consumer, output: str | Path, library: str) -> tup
 def _about(model: ModelFile, consumer: Consumer, profile: str, **more: Any) -> dict[str, Any]:
     """What an exported file says of itself."""
     readings = consumer.conditions.items()
+    read = {name: asdict(r) for name, r in readings if isinstance(r, Reading)}
     return {
         "profile": profile,
         "name": model.name,
@@ -205,7 +206,8 @@ def _about(model: ModelFile, consumer: Consumer, profile: str, **more: Any) -> d
             "std": consumer.latent_std,
         },
         "conditions": [c.to_dict() for c in model.conditions],
-        "fixed": {name: value for name, value in readings if isinstance(value, float)},
+        "read": {"node": consumer.condition_node, "conditions": read},
+        "fixed": {name: value for name, value in readings if name not in read},
         "readout_threshold": model.readout_threshold,
         "settings": list(consumer.settings),
         **more,
