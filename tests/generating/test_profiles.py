@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from calogan.errors import CaloganError
 from calogan.generating import consumers
 from calogan.generating.export import export_run
 from calogan.generating.generator import Generator
+from calogan.generating.lwtnn_graph import lwtnn_graph
 from calogan.generating.model_file import ModelFile
 from calogan.generating.profiles import (
     export_fastcalosim,
@@ -203,6 +206,25 @@ def test_par04_errors_are_as_stated(cylinders: Path, tmp_path: Path) -> None:
         assert error <= 1.01 * stated + 1e-9
         assert stated < 2e-5
     assert 0 < about["approximations"]["threshold"] < 2e-4
+
+
+def test_what_is_no_voxel_is_zero(cylinders: Path) -> None:
+    """Gates have a leftover number, here 3 sigmoid(3) by another bias, which no program reads."""
+    file = ModelFile.read(cylinders)
+    document = copy.deepcopy(dict(file.document))
+    for layer in document["layers"]:
+        if len(layer.get("bias", [])) == 1:
+            layer["bias"] = [3.0]
+    model = replace(file, document=document)
+    consumer = consumers.par04(model.geometry, model.conditions, model.latent_size, {}, 1024.0)
+    graph, _ = lwtnn_graph(model, consumer)
+    fed = dict.fromkeys((f"variable_{i}" for i in range(model.latent_size)), 0.0)
+    fed |= {f"variable_{model.latent_size}": 5 / 1024, f"variable_{model.latent_size + 1}": 0.8}
+    (values,) = Graph(graph).compute({"node_0": fed})
+    by_label = dict(zip(graph["outputs"]["fractions"]["labels"], values, strict=True))
+    unused = [value for label, value in by_label.items() if label.startswith("out_unused")]
+    assert unused == [0] * 5
+    assert sum(values) > 4  # five layers, each with nearly all energy
 
 
 def test_a_condition_is_fixed(cylinders: Path, tmp_path: Path) -> None:
