@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -276,6 +277,13 @@ def test_onnx_with_a_fixed_condition(cylinders: Path, tmp_path: Path) -> None:
     (found,) = onnxruntime.InferenceSession(str(path)).run(None, fed)
     for row, z, energy in zip(found, fed["latents"], (2.0, 4.0, 8.0), strict=True):
         assert_same_cells(row * 1000 * energy, reference(cylinders, z, energy, 1.25), 5.0, 1e-3)
+
+
+def test_onnx_is_optional(cylinders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "calogan.generating.onnx_graph", raising=False)
+    with pytest.raises(CaloganError, match=r"needs the package onnx, .* pip install calogan\[onnx"):
+        export_onnx(cylinders, tmp_path / "model.onnx")
 
 
 def test_energies_from_zero_go_nowhere(cylinders: Path) -> None:
