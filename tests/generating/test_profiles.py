@@ -282,7 +282,7 @@ def test_onnx_with_a_fixed_condition(cylinders: Path, tmp_path: Path) -> None:
 def test_onnx_is_optional(cylinders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "calogan.generating.onnx_graph", raising=False)
-    with pytest.raises(CaloganError, match=r"needs the package onnx, .* pip install calogan\[onnx"):
+    with pytest.raises(CaloganError, match=r"needs the package onnx, .*pip install calogan\[onnx"):
         export_onnx(cylinders, tmp_path / "model.onnx")
 
 
