@@ -54,8 +54,7 @@ commands for macros, besides Geant4's own
   /lar/simulation full|fast        with fast, the generator makes the showers; at first full
   /lar/energy LOW HIGH UNIT        photons' energies, log-uniform; at first 1 50 GeV
   /lar/theta LOW HIGH UNIT         angles to the face's normal, uniform; at first 0 20 deg
-  /lar/output FILE                 where the next run's showers go: .root or .csv; at first
-                                   showers.root (Geant4 writes x.csv as x_nt_showers.csv)
+  /lar/output FILE.root            where the next run's showers go; at first showers.root
   /run/beamOn N                    N photons
 
 Photons enter at (0, 0, -240) mm and lean towards +y. Those that the generator was not trained on are

@@ -2,12 +2,12 @@
 
 #include "calorimeter.hpp"
 
-#include <G4AnalysisManager.hh>
 #include <G4Event.hh>
 #include <G4Gamma.hh>
 #include <G4GlobalFastSimulationManager.hh>
 #include <G4HCofThisEvent.hh>
 #include <G4PrimaryVertex.hh>
+#include <G4RootAnalysisManager.hh>
 #include <G4SDManager.hh>
 #include <G4THitsMap.hh>
 #include <Randomize.hh>
@@ -67,7 +67,7 @@ Commands::Commands(Settings& settings)
   theta_.SetRange("low >= 0 && high >= low");
   finish(theta_, "Angles to the normal of the face, uniform from low to high, towards +y.");
   add_parameter(output_, "file", 's');
-  finish(output_, "File of the next run's showers: .root, or .csv.");
+  finish(output_, "File of the next run's showers, .root.");
 }
 
 void Commands::SetNewValue(G4UIcommand* command, G4String values) {
@@ -91,13 +91,16 @@ void Commands::SetNewValue(G4UIcommand* command, G4String values) {
     const std::filesystem::path path(values.c_str());
     const std::filesystem::path folder = path.parent_path();
     settings_.output = values;
-    if (path.extension() != ".root" && path.extension() != ".csv") {
-      refusal << "cannot write " << values << ": expected a name that ends in .root or .csv";
+    if (path.extension() != ".root") {
+      refusal << "cannot write " << values << ": its ending is \"" << path.extension().string()
+              << "\", expected .root";
     } else if (!folder.empty() && !std::filesystem::is_directory(folder)) {
       refusal << "cannot write " << values << ": there is no folder " << folder.string();
     }
   }
-  if (!refusal.str().empty()) command->CommandFailed(refusal);
+  if (refusal.str().empty()) return;
+  G4cerr << command->GetCommandPath() << ": " << refusal.str() << G4endl;
+  command->CommandFailed(refusal);
 }
 
 Photons::Photons(const Settings& settings) : settings_(settings) {
@@ -144,7 +147,7 @@ void ShowerRun::Merge(const G4Run* of_a_thread) {
 }
 
 ShowerFile::ShowerFile() {
-  G4AnalysisManager& file = *G4AnalysisManager::Instance();
+  G4RootAnalysisManager& file = *G4RootAnalysisManager::Instance();
   file.CreateNtuple("showers", "energy in the cells");
   file.CreateNtupleFColumn("gen_energy");
   file.CreateNtupleFColumn("gen_theta");
@@ -159,7 +162,7 @@ ShowerFile::ShowerFile() {
 }
 
 void ShowerFile::write(const G4String& path, const std::vector<Shower>& showers) {
-  G4AnalysisManager& file = *G4AnalysisManager::Instance();
+  G4RootAnalysisManager& file = *G4RootAnalysisManager::Instance();
   bool written = file.OpenFile(path);
   for (const Shower& shower : showers) {
     energy_ = shower.energies;
