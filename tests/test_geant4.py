@@ -143,6 +143,40 @@ def test_what_the_generator_was_not_trained_on_is_simulated_in_full(tmp_path: Pa
         assert same == bool(untrained[i])
 
 
+def test_where_photons_enter_and_lean_to(tmp_path: Path) -> None:
+    commands = "/lar/simulation fast\n/lar/energy 20 20 GeV\n/lar/theta 0.2 0.2 rad\n"
+    runs = {
+        "up": "",
+        "down": "/lar/phi 270 270 deg\n",
+        "side": "/lar/phi 0 0 deg\n",
+        "beside": "/lar/phi 90 90 deg\n/lar/entry 0 1 cm\n",
+    }
+    for name, extra in runs.items():
+        n = 300 if name in ("up", "down") else 3
+        commands += f"{extra}/lar/output {name}.root\n/run/beamOn {n}\n"
+    ran = start(tmp_path, commands, "--model", REFERENCE_MODEL)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("300 showers by the generator, 0 in full simulation") == 2
+    assert ran.stderr.count("0 by energy or angle, 3 by where they enter or lean to") == 2
+
+    def centre(name: str) -> np.ndarray:
+        with uproot.open(f"{tmp_path}/{name}.root:showers") as tree:
+            events = tree.arrays()
+        energy = ak.sum(events.hit_energy, axis=1)
+        return np.array(
+            [
+                ak.mean(ak.sum(events[axis] * events.hit_energy, axis=1) / energy)
+                for axis in ("hit_x", "hit_y")
+            ]
+        )
+
+    up, down = centre("up"), centre("down")
+    assert 15 < up[1] < 40  # mm
+    assert down[1] == pytest.approx(-up[1], abs=2)
+    assert centre("side")[0] == pytest.approx(up[1], abs=10)
+    assert centre("beside")[1] == pytest.approx(up[1] + 10, abs=10)
+
+
 def test_runs_of_one_process(tmp_path: Path) -> None:
     ran = start(
         tmp_path,

@@ -54,12 +54,14 @@ commands for macros, besides Geant4's own
   /lar/simulation full|fast        with fast, the generator makes the showers; at first full
   /lar/energy LOW HIGH UNIT        photons' energies, log-uniform; at first 1 50 GeV
   /lar/theta LOW HIGH UNIT         angles to the face's normal, uniform; at first 0 20 deg
+  /lar/phi LOW HIGH UNIT           to which side they lean; at first 90 90 deg, +y
+  /lar/entry X Y UNIT              where they enter, from the face's middle; at first 0 0 mm
   /lar/output FILE.root            where the next run's showers go; at first showers.root
   /run/beamOn N                    N photons
 
-Photons enter at (0, 0, -240) mm and lean towards +y. Those that the generator was not trained on are
-simulated in full; how many they were is said after the run, on standard error. Geant4's own words are
-on standard output; with --physics EmStandalone there are none.
+Photons that the generator was not trained on are simulated in full; how many they were is said after
+the run, on standard error. Geant4's own words are on standard output; with --physics EmStandalone
+there are none.
 
 exit status
   0  done

@@ -52,11 +52,13 @@ Commands::Commands(Settings& settings)
       simulation_("/lar/simulation", this),
       energy_("/lar/energy", this),
       theta_("/lar/theta", this),
+      phi_("/lar/phi", this),
+      entry_("/lar/entry", this),
       output_("/lar/output", this) {
   directory_.SetGuidance("Photons into the lead / liquid-argon calorimeter.");
   add_parameter(simulation_, "kind", 's', nullptr, "full fast");
   finish(simulation_, "Whether the generator makes the showers of the next runs.");
-  for (G4UIcommand* command : {&energy_, &theta_}) {
+  for (G4UIcommand* command : {&energy_, &theta_, &phi_}) {
     add_parameter(*command, "low", 'd');
     add_parameter(*command, "high", 'd');
   }
@@ -65,7 +67,14 @@ Commands::Commands(Settings& settings)
   finish(energy_, "Energies of the next runs, log-uniform from low to high.");
   add_parameter(theta_, "unit", 's', "deg", "deg rad mrad");
   theta_.SetRange("low >= 0 && high >= low");
-  finish(theta_, "Angles to the normal of the face, uniform from low to high, towards +y.");
+  finish(theta_, "Angles to the normal of the face, uniform from low to high.");
+  add_parameter(phi_, "unit", 's', "deg", "deg rad mrad");
+  phi_.SetRange("high >= low");
+  finish(phi_, "To which side photons lean, uniform from low to high: 0 is +x, 90 degrees +y.");
+  add_parameter(entry_, "x", 'd');
+  add_parameter(entry_, "y", 'd');
+  add_parameter(entry_, "unit", 's', "mm", "mm cm");
+  finish(entry_, "Where photons enter, from the middle of the face.");
   add_parameter(output_, "file", 's');
   finish(output_, "File of the next run's showers, .root.");
 }
@@ -87,6 +96,11 @@ void Commands::SetNewValue(G4UIcommand* command, G4String values) {
       refusal << "theta is up to " << theta.high / deg
               << " degrees, expected less than 90: a photon along the face does not enter";
     }
+  } else if (command == &phi_) {
+    settings_.phi = range_of(values);
+  } else if (command == &entry_) {
+    const Range x_and_y = range_of(values);
+    settings_.entry = {x_and_y.low, x_and_y.high, 0};
   } else {
     const std::filesystem::path path(values.c_str());
     const std::filesystem::path folder = path.parent_path();
@@ -105,16 +119,19 @@ void Commands::SetNewValue(G4UIcommand* command, G4String values) {
 
 Photons::Photons(const Settings& settings) : settings_(settings) {
   gun_.SetParticleDefinition(G4Gamma::Definition());
-  // A hair outside, so that photons come in through the face.
-  gun_.SetParticlePosition({0, 0, readout::face * mm - 1 * um});
 }
 
 void Photons::GeneratePrimaries(G4Event* event) {
-  const Range energy = settings_.energy;
-  const Range theta = settings_.theta;
+  const Range& energy = settings_.energy;
+  const auto draw = [](const Range& range) {
+    return range.low + (range.high - range.low) * G4UniformRand();
+  };
   gun_.SetParticleEnergy(energy.low * std::pow(energy.high / energy.low, G4UniformRand()));
-  const double angle = theta.low + (theta.high - theta.low) * G4UniformRand();
-  gun_.SetParticleMomentumDirection({0, std::sin(angle), std::cos(angle)});
+  G4ThreeVector direction;
+  direction.setRThetaPhi(1, draw(settings_.theta), draw(settings_.phi));
+  gun_.SetParticleMomentumDirection(direction);
+  // A hair outside, so that photons come in through the face.
+  gun_.SetParticlePosition(settings_.entry + G4ThreeVector(0, 0, readout::face * mm - 1 * um));
   gun_.GeneratePrimaryVertex(event);
 }
 

@@ -6,6 +6,7 @@
 #include <G4ParticleGun.hh>
 #include <G4Run.hh>
 #include <G4SystemOfUnits.hh>
+#include <G4ThreeVector.hh>
 #include <G4UIcommand.hh>
 #include <G4UIdirectory.hh>
 #include <G4UImessenger.hh>
@@ -28,6 +29,8 @@ struct Settings {
   bool fast = false;
   Range energy = {1 * GeV, 50 * GeV};
   Range theta = {0, 20 * deg};
+  Range phi = {90 * deg, 90 * deg};
+  G4ThreeVector entry = {0, 0, 0};  // from the middle of the face
   G4String output = "showers.root";
 };
 
@@ -39,10 +42,10 @@ class Commands : public G4UImessenger {
  private:
   Settings& settings_;
   G4UIdirectory directory_{"/lar/"};
-  G4UIcommand simulation_, energy_, theta_, output_;
+  G4UIcommand simulation_, energy_, theta_, phi_, entry_, output_;
 };
 
-// Photons at the middle of the face, leaning towards +y: energy log-uniform, theta uniform.
+// Photons into the face: energy log-uniform, angles uniform.
 class Photons : public G4VUserPrimaryGeneratorAction {
  public:
   explicit Photons(const Settings& settings);
