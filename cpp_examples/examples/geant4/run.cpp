@@ -224,20 +224,23 @@ void RunAction::BeginOfRunAction(const G4Run*) {
   if (!IsMaster()) return;
   tally_.generated = tally_.other_conditions = tally_.other_entry = 0;
   start_ = std::chrono::steady_clock::now();
+  processor_start_ = std::clock();
 }
 
 void RunAction::EndOfRunAction(const G4Run* run) {
   if (!IsMaster()) return;
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start_;
   std::vector<Shower> showers = static_cast<const ShowerRun*>(run)->showers;
   std::sort(showers.begin(), showers.end(),
             [](const Shower& a, const Shower& b) { return a.event < b.event; });
-  report(showers, time.count());
+  report(showers);
   file_->write(settings_.output, showers);
   std::cerr << "wrote " << settings_.output << '\n';
 }
 
-void RunAction::report(const std::vector<Shower>& showers, double seconds) const {
+void RunAction::report(const std::vector<Shower>& showers) const {
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start_;
+  const double processor =
+      static_cast<double>(std::clock() - processor_start_) / static_cast<double>(CLOCKS_PER_SEC);
   double visible = 0;  // sum of the showers' fractions
   for (const Shower& shower : showers) {
     double sum = 0;
@@ -245,12 +248,12 @@ void RunAction::report(const std::vector<Shower>& showers, double seconds) const
     visible += sum * MeV / (static_cast<double>(shower.energy) * GeV);
   }
   const auto n = static_cast<double>(showers.size());
-  std::cerr << showers.size() << " photons in " << seconds << " s: " << tally_.generated
-         << " showers by the generator, " << showers.size() - tally_.generated
-         << " in full simulation";
+  std::cerr << showers.size() << " photons in " << time.count() << " s, " << processor
+            << " s of processor time: " << tally_.generated << " showers by the generator, "
+            << showers.size() - tally_.generated << " in full simulation";
   if (tally_.other_conditions + tally_.other_entry > 0) {
     std::cerr << "\nwhat the generator was not trained on: " << tally_.other_conditions
-           << " by energy or angle, " << tally_.other_entry << " by where they enter or lean to";
+              << " by energy or angle, " << tally_.other_entry << " by where they enter or lean to";
   }
   if (!showers.empty()) std::cerr << "\nvisible: " << visible / n << " of the energy, on average";
   std::cerr << '\n';

@@ -15,6 +15,7 @@
 #include <G4VUserPrimaryGeneratorAction.hh>
 
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <vector>
 
@@ -97,12 +98,13 @@ class RunAction : public G4UserRunAction {
   void EndOfRunAction(const G4Run* run) override;
 
  private:
-  void report(const std::vector<Shower>& showers, double seconds) const;
+  void report(const std::vector<Shower>& showers) const;
 
   const Settings& settings_;
   ShowerTally& tally_;
   std::unique_ptr<ShowerFile> file_;  // of the main thread
   std::chrono::steady_clock::time_point start_;
+  std::clock_t processor_start_ = 0;
 };
 
 class Actions : public G4VUserActionInitialization {
