@@ -103,7 +103,8 @@ def test_full_simulation_is_that_of_the_sample(tmp_path: Path) -> None:
     wanted = response(sample)[near]
     # 0.207 of the energy, 2 % a shower.
     error = wanted.std() * np.sqrt(1 / near.sum() + 1 / 60)
-    assert abs(response(ours).mean() - wanted.mean()) < 4 * error < 0.005
+    slack = 0.01 * wanted.mean()  # of other physics lists than the sample's
+    assert abs(response(ours).mean() - wanted.mean()) < 4 * error + slack < 0.006
     assert 0.6 < response(ours).std() / wanted.std() < 1.5
 
 
