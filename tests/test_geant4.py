@@ -218,6 +218,14 @@ def test_refusals(tmp_path: Path, commands: str, options: list[object], message:
     assert not list(tmp_path.glob("*.root"))
 
 
+def test_what_cannot_be_written_is_said_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "folder.root").mkdir()
+    found = start(tmp_path, "/lar/output folder.root\n/run/beamOn 1\n")
+    assert found.returncode != 0
+    assert "cannot write folder.root: Is a directory" in found.stderr
+    assert "photons in" not in found.stderr
+
+
 def test_a_missing_macro_and_help(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60)

@@ -13,10 +13,14 @@
 #include <Randomize.hh>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <sstream>
+#include <system_error>
+#include <utility>
 
 namespace {
 
@@ -222,6 +226,12 @@ void RunAction::BeginOfRunAction(const G4Run*) {
     models.InActivateFastSimulationModel("showers");
   }
   if (!IsMaster()) return;
+  // Before the work, not after it: Geant4 crashes on a file that it cannot open.
+  if (!std::ofstream(settings_.output, std::ios::app)) {
+    const std::string why = std::generic_category().message(errno);
+    G4Exception("RunAction", "Output", FatalException,
+                ("cannot write " + settings_.output + ": " + why).c_str());
+  }
   tally_.generated = tally_.other_conditions = tally_.other_entry = 0;
   start_ = std::chrono::steady_clock::now();
   processor_start_ = std::clock();
