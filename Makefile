@@ -6,6 +6,19 @@ CPP := $(BUILD)/cpp
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
+# Geant4, for the example that needs it: GEANT4_DIR says where it is, or what stands beside the checkout
+# installs it, or CMake finds it (CMAKE_PREFIX_PATH). Without it the example is left out.
+GEANT4_INSTALLER := $(wildcard ../shared/geant4/install.sh)
+ifndef GEANT4_DIR
+ifneq ($(GEANT4_INSTALLER),)
+GEANT4_DIR := $(CURDIR)/$(BUILD)/geant4
+GEANT4_READY := $(BUILD)/geant4.ready
+endif
+endif
+# Where Geant4's programs find its data files.
+WITH_GEANT4 = for f in $(GEANT4_DIR)/{geant4-env.sh,bin/geant4.sh}; do [ ! -f $$f ] || . $$f; done;
+test-python test-cpp: SHELL := bash
+
 .PHONY: help setup demo benchmark-cpp test test-python test-cpp wheel sanitize lint lint-cpp clean
 .DELETE_ON_ERROR:
 
@@ -23,8 +36,13 @@ $(VENV)/.ready: pyproject.toml export/pyproject.toml constraints.txt .ci/system-
 $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
 	cmake -S cpp_examples -B $(CPP) -DCMAKE_BUILD_TYPE=Release -DCALOGAN_BUILD_TESTS=ON
 
+$(BUILD)/geant4.ready:
+	$(GEANT4_INSTALLER) $(BUILD)/geant4 || echo 'Geant4 was not installed: its example is left out'
+	touch $@
+
 .PHONY: cpp
-cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests; calogan.runner and calogan-generate work then
+cpp: $(CPP)/CMakeCache.txt $(GEANT4_READY) ## build the C++ runner, its program and tests; calogan.runner and calogan-generate work then
+	$(if $(GEANT4_DIR),cmake -S cpp_examples -B $(CPP) -DGeant4_ROOT=$(GEANT4_DIR) >/dev/null)
 	cmake --build $(CPP) --parallel 2
 	cmake --install $(CPP) --component python --prefix .
 
@@ -61,10 +79,10 @@ test: test-python test-cpp ## every test
 WORKERS := -n logical --maxprocesses 4 --dist loadfile
 test-python: setup cpp
 	$(BIN)/python -m pytest $(WORKERS) export/tests
-	$(BIN)/python -m pytest $(WORKERS) tests
+	$(WITH_GEANT4) $(BIN)/python -m pytest $(WORKERS) tests
 
 test-cpp: cpp
-	ctest --test-dir $(CPP) --output-on-failure
+	$(WITH_GEANT4) ctest --test-dir $(CPP) --output-on-failure
 
 # HDF5 goes into the program: Debian's shared one would bring thirty libraries into the wheel.
 WHEEL := -C cmake.define.HDF5_USE_STATIC_LIBRARIES=ON -C cmake.define.CMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed
