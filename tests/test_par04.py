@@ -16,7 +16,7 @@ import uproot
 from helpers.programs import REFERENCE_MODEL, ROOT
 
 from calogan import Generator, load_card, voxelize_files
-from calogan.generating.profiles import export_par04
+from calogan.exporting.profiles import export_par04
 from calogan.geometry import Geometry
 from calogan.reading import store
 
@@ -148,11 +148,10 @@ def test_unchanged_par04_makes_the_same_showers(tmp_path: Path, model: Path) -> 
         cells.append(mesh)
     ours, theirs = cells
     assert (theirs > 0).sum() > 20 * 500
-    # Beyond the trained range, where a second particle may be, one of the two has no threshold.
+    # All but cells so near the threshold that rounding decides.
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=0.301)
     differ = ~np.isclose(ours, theirs, rtol=1e-4)
-    # In the others all but cells so near the threshold that rounding decides.
-    assert np.median(differ.sum(axis=(1, 2, 3))) <= 2
+    assert differ.sum(axis=(1, 2, 3)).max() <= 4
 
 
 @pytest.mark.parametrize(

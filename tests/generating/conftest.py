@@ -8,7 +8,7 @@ import pytest
 from helpers.cylinders import make_cylinder_card, make_cylinder_showers
 from helpers.samples import make_card, make_showers
 
-from calogan.generating.export import export_run
+from calogan.exporting.native import export_run
 from calogan.reading import store
 from calogan.training.loop import train
 from calogan.training.run import Run

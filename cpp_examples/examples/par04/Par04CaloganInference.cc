@@ -53,6 +53,7 @@ Ranks ranks(const std::vector<double>& values) {
 
 Par04CaloganInference::Par04CaloganInference(const G4String& model_path)
     : generator_(load(model_path)),
+      threshold_(generator_.readout_threshold()),
       conditions_(generator_.conditions().size()),
       energies_(generator_.n_voxels()) {
   for (const calogan::Condition& condition : generator_.conditions()) {
@@ -62,6 +63,8 @@ Par04CaloganInference::Par04CaloganInference(const G4String& model_path)
     }
   }
   order_cells();
+  // Applied to what the particle has, which beyond the trained range is not what the shower has.
+  generator_.set_readout_threshold(0);
 }
 
 void Par04CaloganInference::order_cells() {
@@ -99,15 +102,16 @@ void Par04CaloganInference::RunInference(std::vector<float> aGenVector,
          generator_.name() + " " + std::to_string(par04_number_.size()) +
          "; set /Par04/inference/setNbOfRhoCells, setNbOfPhiCells and setNbOfZCells to its own");
   }
-  double energy = 0;  // GeV, that the shower is made for
+  const double given_energy = static_cast<double>(aGenVector[n_latents]) * energy_unit;
+  double energy = 0;  // that the shower is made for
   for (std::size_t i = 0; i < conditions_.size(); ++i) {
     const calogan::Condition& condition = generator_.conditions()[i];
     const bool is_energy = condition.name == "energy";
     const double given =
-        is_energy ? static_cast<double>(aGenVector[n_latents]) * energy_unit / GeV
+        is_energy ? given_energy / GeV
                   : static_cast<double>(aGenVector[n_latents + 1]) * angle_unit / rad;
     conditions_[i] = std::clamp(given, condition.low, condition.high);
-    if (is_energy) energy = conditions_[i];
+    if (is_energy) energy = conditions_[i] * GeV;
   }
   for (std::size_t i = 0; i < n_latents; ++i) {
     aGenVector[i] = static_cast<float>(generator_.latent_mean() +
@@ -120,6 +124,7 @@ void Par04CaloganInference::RunInference(std::vector<float> aGenVector,
   }
   aEnergies.resize(par04_number_.size());
   for (std::size_t i = 0; i < par04_number_.size(); ++i) {
-    aEnergies[par04_number_[i]] = static_cast<double>(energies_[i]) * MeV / (energy * GeV);
+    const double part = static_cast<double>(energies_[i]) * MeV / energy;
+    aEnergies[par04_number_[i]] = part * given_energy < threshold_ * MeV ? 0 : part;
   }
 }

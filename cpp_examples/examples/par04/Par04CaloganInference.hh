@@ -23,7 +23,7 @@ class Par04CaloganInference : public Par04InferenceInterface {
   ///   in units of 1024 GeV, theta in units of 90 degrees, and two that say which detector it is.
   /// aEnergies: aSize parts of the particle's energy, cells by rho, phi and z, z fastest.
   /// Par04 asks for whatever enters, photons of some MeV too: beyond the range of the training, the parts
-  /// are those of its end.
+  /// are those of its end, less what is below the readout threshold in MeV.
   void RunInference(std::vector<float> aGenVector, std::vector<G4double>& aEnergies,
                     int aSize) override;
 
@@ -31,6 +31,7 @@ class Par04CaloganInference : public Par04InferenceInterface {
   void order_cells();
 
   calogan::Generator generator_;
+  double threshold_;  // MeV
   std::vector<std::size_t> par04_number_;  // of each of the generator's cells
   std::vector<double> conditions_;
   std::vector<float> energies_;  // MeV

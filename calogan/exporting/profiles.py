@@ -17,12 +17,12 @@ import numpy as np
 from lwtnn_converter import save
 
 from calogan.errors import CaloganError
+from calogan.exporting import consumers
+from calogan.exporting.consumers import Consumer, Reading
+from calogan.exporting.fastcalosim import Region, Slot, samplings_of
+from calogan.exporting.lwtnn_graph import lwtnn_graph
+from calogan.exporting.native import run_document
 from calogan.files import atomic_path
-from calogan.generating import consumers
-from calogan.generating.consumers import Consumer, Reading
-from calogan.generating.export import run_document
-from calogan.generating.fastcalosim import Region, Slot, samplings_of
-from calogan.generating.lwtnn_graph import lwtnn_graph
 from calogan.generating.model_file import ModelFile
 from calogan.version import __version__
 
@@ -237,7 +237,7 @@ def _write_lwtnn(model: ModelFile, consumer: Consumer, output: Path, profile: st
 
 def _write_onnx(model: ModelFile, consumer: Consumer, output: Path, profile: str) -> None:
     try:
-        from calogan.generating.onnx_graph import onnx_graph
+        from calogan.exporting.onnx_graph import onnx_graph
     except ModuleNotFoundError as error:
         raise CaloganError(
             f"writing ONNX needs the package {error.name}, which is not installed; "

@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
-from calogan.generating import consumers
-from calogan.generating.export import export_run
-from calogan.generating.generator import Generator
-from calogan.generating.lwtnn_graph import lwtnn_graph
-from calogan.generating.model_file import ModelFile
-from calogan.generating.profiles import (
+from calogan.exporting.lwtnn_graph import lwtnn_graph
+from calogan.exporting.native import export_run
+from calogan.exporting.profiles import (
     export_fastcalosim,
     export_native,
     export_onnx,
     export_par04,
 )
+from calogan.generating import consumers
+from calogan.generating.generator import Generator
+from calogan.generating.model_file import ModelFile
 from calogan.training.run import Run
 
 ENERGIES = [1.0, 2.7, 5.0, 16.0]
@@ -220,7 +220,7 @@ def test_onnx_with_a_fixed_condition(cylinders: Path, tmp_path: Path) -> None:
 
 def test_onnx_is_optional(cylinders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "calogan.generating.onnx_graph", raising=False)
+    monkeypatch.delitem(sys.modules, "calogan.exporting.onnx_graph", raising=False)
     with pytest.raises(CaloganError, match=r"needs the package onnx, .*pip install calogan\[onnx"):
         export_onnx(cylinders, tmp_path / "model.onnx")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.generating.consumers import Consumer, Reading
+from calogan.exporting.consumers import Consumer, Reading
 from calogan.generating.model_file import ModelFile
 
 KNOTS = 256

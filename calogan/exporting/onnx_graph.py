@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
-from calogan.generating.consumers import Consumer, Reading
+from calogan.exporting.consumers import Consumer, Reading
 from calogan.generating.model_file import ModelFile
 
 OPSET, IR_VERSION = 13, 7
