@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
+from calogan.exporting import consumers
 from calogan.exporting.lwtnn_graph import lwtnn_graph
 from calogan.exporting.native import export_run
 from calogan.exporting.profiles import (
@@ -29,7 +30,6 @@ from calogan.exporting.profiles import (
     export_onnx,
     export_par04,
 )
-from calogan.generating import consumers
 from calogan.generating.generator import Generator
 from calogan.generating.model_file import ModelFile
 from calogan.training.run import Run

@@ -1,4 +1,4 @@
-"""A run of a few updates, and what is exported of it."""
+"""A model file of a calorimeter such as other programs hold."""
 
 from __future__ import annotations
 
@@ -6,25 +6,10 @@ from pathlib import Path
 
 import pytest
 from helpers.cylinders import make_cylinder_card, make_cylinder_showers
-from helpers.samples import make_card, make_showers
 
 from calogan.exporting.native import export_run
 from calogan.reading import store
 from calogan.training.loop import train
-from calogan.training.run import Run
-
-
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("generator")
-    store.save(make_showers(600), folder / "train.h5")
-    return train(make_card(data={"train": str(folder / "train.h5")}), folder / "run")
-
-
-@pytest.fixture(scope="session")
-def exported(run: Run) -> Path:
-    export_run(run.path, run.path.parent / "model.json")
-    return run.path.parent / "model.json"
 
 
 @pytest.fixture(scope="session")
