@@ -136,6 +136,11 @@ class Geometry:
         return sum(layer.n_voxels for layer in self.layers)
 
     @cached_property
+    def equal_layers(self) -> bool:
+        """Whether all layers have as many voxels."""
+        return len({layer.n_voxels for layer in self.layers}) == 1
+
+    @cached_property
     def slices(self) -> tuple[slice, ...]:
         """The voxels of each layer."""
         ends = np.cumsum([layer.n_voxels for layer in self.layers]).tolist()

@@ -134,7 +134,11 @@ class Data(_Section):
     """MeV; voxels below it read as zero, in generation and evaluation. The critic sees them all
     the same, since a hard cut has no gradient, but counts cells and scales voxels by it."""
     mirror: list[Literal["x", "y"]] = []
-    """Axes under whose reflection the showers are symmetric: training doubles the data by it."""
+    """Axes under whose reflection the showers are symmetric: training doubles the data by it.
+    "y" is y -> -y, of cylindrical layers alpha -> -alpha; "x" is alpha -> pi - alpha there."""
+    turn: bool = False
+    """Whether showers are symmetric under turns about the axis by whole cells in alpha: training
+    multiplies the data by as many. Where they nearly are, see `[training] random_turns`."""
     hold_out: dict[str, tuple[float, float]] = {}
     """Condition to a band [low, high] of it, whose showers are neither trained nor validated on, to
     measure how well the generator interpolates. Of several bands, each is held out."""
@@ -212,6 +216,10 @@ class GeneratorCard(_Network):
     """Latents that the whole shower depends on."""
     cell_latents: bool = True
     """One more latent for each voxel, for fluctuations that cells do not share."""
+    heads: Literal["layers", "joint"] = "layers"
+    """A head for the voxels of each calorimeter layer, or one joint head for all: for meshes of
+    many layers, since lwtnn computes the hidden layers anew for every head. Joint heads take
+    `last hidden width` x `voxels` weights twice, so end `hidden` with a narrow layer."""
     hidden: Widths | None = [320, 320, 320]
     """Width of each hidden layer."""
     layout: str | None = None
@@ -330,6 +338,11 @@ class Training(_Section):
     less than 1 by this (one-sided, arXiv:1606.03498); usual: 0.1."""
     label_flipping: float = Field(0.0, ge=0, lt=0.5)
     """The same losses: probability that a shower shown to the critic has the other's label."""
+    random_turns: float = Field(0.0, ge=0, lt=1)
+    """Method "gan": probability that a shower, real or generated, is turned about the axis by a
+    random number of cells in alpha before the critic sees it. It keeps a critic from knowing few
+    training showers by heart, as `[data] turn` does, but teaches the generator no symmetry that is
+    not there, for some showers are seen as they are (arXiv:2006.06676)."""
     instance_noise: float = Field(0.0, ge=0)
     """Standard deviation of the noise on all that the critic sees of a shower, in units of the
     spread of each number, at the first update; it falls linearly to zero (arXiv:1610.04490)."""

@@ -52,7 +52,9 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
                 {"name": "conditions", "variables": condition_variables},
             ],
             "input_sequences": [],
-            "outputs": [{"name": "fractions", "labels": output_labels(geometry)}],
+            "outputs": [
+                {"name": "fractions", "labels": output_labels(geometry, model.outputs[0].shape[-1])}
+            ],
         },
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calogan.conditions import condition_basis, spread_by_condition
 from calogan.errors import CaloganError
-from calogan.features import layer_matrix, moment_matrix, shape_features
+from calogan.features import layer_sums, shape_features
 from calogan.geometry import Geometry
 from calogan.showers import Showers
 
@@ -144,18 +144,16 @@ class Preprocessing:
         return xp.concatenate([total / incident, logs], axis=1)
 
     def _raw_features(self, energies: Any, incident: Any, xp: ModuleType) -> Any:
-        n_layers = self.geometry.n_layers
-        shapes = shape_features(energies, moment_matrix(self.geometry), n_layers, xp)
+        shapes = shape_features(energies, self.geometry, xp)
         layer_energies = shapes.pop("layer_energy")
         log_energy = xp.log(xp.maximum(energies, 1e-6))
         columns = [
             self._raw_energy_features(layer_energies, incident, xp),
             *shapes.values(),
         ]
-        to_layers = layer_matrix(self.geometry)
         for level in self.count_levels:
             steps = xp.tanh(0.5 * COUNT_SHARPNESS * (log_energy - float(np.log(level))))
-            columns.append(xp.matmul(0.5 + 0.5 * steps, to_layers))
+            columns.append(layer_sums(0.5 + 0.5 * steps, self.geometry, xp))
         return xp.concatenate(columns, axis=1)
 
 

@@ -14,7 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from calogan.card.keys import GeneratorCard, Training
-from calogan.features import layer_matrix
+from calogan.features import layer_sums
 from calogan.networks.generator import (
     build_generator,
     latent_sizes,
@@ -86,14 +86,14 @@ class Trainer(ABC):
         self._energies = tf.constant(showers.energies)
         self._incident = tf.constant(incident[:, None])
         self._inputs = tf.constant(inputs)
-        layers = showers.energies @ layer_matrix(geometry)
+        layers = layer_sums(showers.energies, geometry, np)
         self._energy_features = tf.constant(
             self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
         functions = distribution(self._energy_features[:1])
         self._energy_marginals = Marginals(functions.shape[1], self.n_conditions)
-        self._columns = tf.constant(voxel_columns(geometry))
-        self._mirrors = tf.constant(data.mirrors)
+        self._columns = tf.constant(voxel_columns(geometry, self.generator.outputs[0].shape[-1]))
+        self._symmetries = tf.constant(data.symmetries)
         self._run = tf.function(self._updates, jit_compile=training.jit)
 
     @property
@@ -195,9 +195,9 @@ class Trainer(ABC):
         seeds = tf.random.split(seed, 3)
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
         energies = tf.gather(self._energies, index)
-        if len(self._mirrors) > 1:
-            which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._mirrors), tf.int32)
-            energies = tf.gather(energies, tf.gather(self._mirrors, which), batch_dims=1)
+        if len(self._symmetries) > 1:
+            which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._symmetries), tf.int32)
+            energies = tf.gather(energies, tf.gather(self._symmetries, which), batch_dims=1)
         latent = tf.random.stateless_normal((n, sum(self.latent_sizes)), seeds[2])
         return energies, tf.gather(self._incident, index), tf.gather(self._inputs, index), latent
 
@@ -218,10 +218,10 @@ class Trainer(ABC):
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
         latent = tf.random.stateless_normal((n, self.latent_sizes[0]), seeds[1])
         inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
-        trunk, heads = self._layer_energy_part
-        hidden = trunk([latent, inputs], training=True)
-        logits = [head(hidden) for head in heads]
-        layers = ops.sigmoid(ops.cast(ops.concatenate(logits, axis=1), "float32")) * incident
+        part = self._layer_energy_part
+        hidden = part.trunk([latent, inputs], training=True)
+        logits = ops.concatenate([head(hidden) for head in part.heads], axis=1)
+        layers = part.fractions(ops.cast(logits, "float32")) * incident
         made = self.preprocessing.energy_features(layers, incident, inputs, ops)
         real = tf.gather(self._energy_features, index)
         return self._energy_marginals.mismatch(distribution(made), distribution(real), inputs)

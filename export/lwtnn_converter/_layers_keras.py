@@ -285,6 +285,51 @@ def _gate(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
     return [LayerJson(json, width)]
 
 
+def _plain(kernel: Any, bias: Any, activation: str) -> LayerJson:
+    """A dense layer of fixed weights; kernel (in, out)."""
+    json = {
+        "architecture": "dense",
+        "weights": _flat(kernel.T),
+        "bias": _flat(bias),
+        "activation": activation,
+    }
+    return LayerJson(json, kernel.shape[1])
+
+
+def _minus_log_sums(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
+    """Minus the logarithm of each group's part in a softmax, from ramps; see `GroupSoftmax`.
+
+    lwtnn's hard_sigmoid is clip(x/5 + 1/2, 0, 1).
+    """
+    n = len(layer.sizes) + 1
+    start = np.exp(own.LOG_STEP * np.arange(own.LOG_RAMPS) - own.LOG_RANGE)
+    slope = 5 / (start * np.expm1(own.LOG_STEP))
+    ramps = np.kron(np.eye(n), slope)
+    offsets = np.full(ramps.shape[1], -5 / np.expm1(own.LOG_STEP) - 2.5)
+    totals = np.kron(np.eye(n), np.full((own.LOG_RAMPS, 1), -own.LOG_STEP))
+    return [
+        *_softmax_alone(name, layer, width, rank),
+        _plain(layer.membership(), np.zeros(n), "linear"),
+        _plain(ramps, offsets, "hard_sigmoid"),
+        _plain(totals, np.full(n, own.LOG_RANGE - own.LOG_SHIFT), "linear"),
+    ]
+
+
+def _softmax_alone(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
+    return _activation_chain(Activation("softmax"), width)
+
+
+GROUP_SOFTMAX: dict[str, Callable[[str, Any, int, int], list[LayerJson]]] = {
+    "zero": lambda name, layer, width, rank: [_plain(np.zeros((width, 1)), np.zeros(1), "linear")],
+    "minus_log_sums": _minus_log_sums,
+    "spread": lambda name, layer, width, rank: [
+        _plain(layer.membership().T, np.zeros(sum(layer.sizes) + 1), "linear")
+    ],
+    "softmax": _softmax_alone,
+}
+"""The stages of a `GroupSoftmax`, each of which acts on one vector."""
+
+
 def _maxout(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
     kernel = _array(name, layer, "kernel", layer.kernel)
     bias = _array(name, layer, "bias", layer.bias)

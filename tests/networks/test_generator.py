@@ -75,8 +75,8 @@ def test_cells_start_as_often_lit_as_in_the_sample(showers: Showers) -> None:
 
 def test_labels_name_voxels_in_order_and_leftovers_after_each_layer(showers: Showers) -> None:
     geometry = showers.geometry
-    labels = output_labels(geometry)
-    columns = voxel_columns(geometry)
+    labels = output_labels(geometry, geometry.n_voxels + geometry.n_layers)
+    columns = voxel_columns(geometry, geometry.n_voxels + geometry.n_layers)
     assert [labels[c] for c in columns] == [f"voxel_{i}" for i in range(geometry.n_voxels)]
     assert [x for x in labels if "unused" in x] == ["unused_layer_0", "unused_layer_1"]
     assert labels[geometry.layers[0].n_voxels] == "unused_layer_0"
@@ -132,7 +132,7 @@ def test_batch_normalization_in_a_generator_is_exported(showers: Showers) -> Non
         }
         for name, part in parts.items()
     ]
-    outputs = [{"name": "fractions", "labels": output_labels(showers.geometry)}]
+    outputs = [{"name": "fractions", "labels": output_labels(showers.geometry, after.shape[1])}]
     graph = Graph(convert(model, {"inputs": inputs, "input_sequences": [], "outputs": outputs}))
     found = np.asarray(graph.compute(parts, output="fractions"))
     np.testing.assert_allclose(found, after, rtol=1e-4, atol=1e-6)
