@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calogan.features import layer_sums, moment_weights, shape_features, weighted_layer_sums
+from calogan.features import (
+    layer_sums,
+    moment_weights,
+    shape_features,
+    soft_step,
+    weighted_layer_sums,
+)
+from calogan.geometry import Geometry
 from calogan.showers import Showers
 
 
@@ -18,6 +25,30 @@ def test_moments_give_sums_per_layer(showers: Showers) -> None:
         expected = (energies[:, part] * x[part]).sum(axis=1)
         np.testing.assert_allclose(sums[:, 1, k], expected, rtol=1e-4, atol=1e-2)
     np.testing.assert_allclose(layer_sums(energies, geometry, np), sums[:, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_sums_over_equal_and_other_layers(n: int) -> None:
+    layers = [
+        {"x": {"low": -1, "high": 1, "n": 2}, "y": {"low": -1, "high": 1, "n": 3}},
+        {"x": {"low": -1, "high": 1, "n": n}, "y": {"low": -1, "high": 1, "n": 3}},
+    ]
+    geometry = Geometry.from_dict({"layers": layers})
+    assert geometry.equal_layers == (n == 2)
+    rng = np.random.default_rng(1)
+    values = rng.random((5, geometry.n_voxels), np.float32)
+    weights = rng.random((geometry.n_voxels, 4), np.float32)
+    found = weighted_layer_sums(values, weights, geometry, np)
+    assert found.shape == (5, 4, 2)
+    for k, part in enumerate(geometry.slices):
+        np.testing.assert_allclose(found[:, :, k], values[:, part] @ weights[part], rtol=1e-5)
+        sums = values[:, part].sum(axis=1)
+        np.testing.assert_allclose(layer_sums(values, geometry, np)[:, k], sums, rtol=1e-5)
+
+
+def test_a_soft_step_is_a_half_at_its_level() -> None:
+    found = soft_step(np.array([0, 0.15, 0.3, 0.6, 5000], np.float32), 0.3, np)
+    np.testing.assert_allclose(found, [0, 1 / 33, 0.5, 32 / 33, 1], atol=1e-6)
 
 
 def test_features_are_weighted_means_and_deviations(showers: Showers) -> None:

@@ -338,6 +338,11 @@ class Training(_Section):
     less than 1 by this (one-sided, arXiv:1606.03498); usual: 0.1."""
     label_flipping: float = Field(0.0, ge=0, lt=0.5)
     """The same losses: probability that a shower shown to the critic has the other's label."""
+    count_levels: int = Field(14, ge=1)
+    """Energies at which each layer's cells are counted, for the critic's features (a VAE's too)."""
+    feature_limit: float | None = Field(None, gt=0)
+    """Standard deviations beyond which a feature enters the critic by its logarithm: in a layer
+    that is hardly ever lit, the rare hit would else outweigh all other features. None: as it is."""
     random_turns: float = Field(0.0, ge=0, lt=1)
     """Method "gan": probability that a shower, real or generated, is turned about the axis by a
     random number of cells in alpha before the critic sees it. It keeps a critic from knowing few
@@ -354,7 +359,7 @@ class Training(_Section):
     ema: float = Field(0.995, ge=0, lt=1)
     """Moving average of the generator's weights, per update; this is what generates."""
     updates_per_call: int = Field(40, ge=1)
-    """Updates in one compiled call."""
+    """Updates from one line of the log to the next."""
     checkpoint_minutes: float = Field(2.0, gt=0)
     mixed_precision: bool = False
     """Products in bfloat16; faster on hardware that has them."""

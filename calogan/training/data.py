@@ -211,6 +211,8 @@ def _flip(layer: Layer, cells: NDArray[np.intp], axis: Literal["x", "y"]) -> NDA
         edges = layer.first_edges if axis == "x" else layer.second_edges
         if np.allclose(edges, -edges[::-1]):
             return np.flip(cells, axis="xy".index(axis))
+    elif layer.closed and layer.shape[1] == 1:
+        return cells
     elif layer.closed:
         # The images of the cells' middles must be middles of cells as wide.
         middles = 0.5 * (layer.second_edges[1:] + layer.second_edges[:-1])

@@ -21,7 +21,7 @@ from calogan.training.losses import (
     zero_centred_penalty,
 )
 from calogan.training.marginals import Marginals, cell_distribution
-from calogan.training.trainer import Trainer
+from calogan.training.trainer import Trainer, normal
 
 PENALTIES = ("r1", "r2", "gradient_penalty")
 """Keys of the card, and names in the log."""
@@ -114,8 +114,8 @@ class GanTrainer(Trainer):
             return views
         left = 1 - tf.cast(self._update, tf.float32) / training.updates
         seeds = tf.random.split(seed, len(views))
-        normal = [tf.random.stateless_normal(tf.shape(v), seeds[i]) for i, v in enumerate(views)]
-        return instance_noise(views, training.instance_noise * left, normal)
+        noise = [normal(tf.shape(v), seeds[i]) for i, v in enumerate(views)]
+        return instance_noise(views, training.instance_noise * left, noise)
 
     def _labels(self, seed: Any) -> tuple[Any, ...]:
         """What the loss takes beside the scores: noisy labels, if the card says so."""

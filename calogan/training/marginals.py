@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras import ops
 
 from calogan.conditions import condition_basis
+from calogan.features import soft_step
 
 DEGREE = 4
 """Of the polynomials of the conditions."""
@@ -30,8 +31,6 @@ STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STEP_SHARPNESS = 4.0
 CELL_STEPS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Of cell energies, in units of the readout threshold: lone particles leave these."""
-CELL_SHARPNESS = 5.0
-"""Of the logarithm of a cell's energy."""
 
 
 class Marginals(tf.Module):  # type: ignore[misc]
@@ -90,6 +89,5 @@ def cell_distribution(standardised: Any, energies: Any, lowest: float) -> Any:
     energies : (n, n_voxels), MeV
     lowest : MeV; the readout threshold
     """
-    logarithms = ops.log(ops.maximum(energies, 1e-6))
-    at = [float(np.log(lowest * step)) for step in CELL_STEPS]
-    return ops.concatenate([powers(standardised), steps(logarithms, at, CELL_SHARPNESS)], axis=1)
+    lit = [soft_step(energies, lowest * step, ops) for step in CELL_STEPS]
+    return ops.concatenate([powers(standardised), *lit], axis=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calogan.conditions import condition_basis, spread_by_condition
 from calogan.errors import CaloganError
-from calogan.features import layer_sums, shape_features
+from calogan.features import layer_sums, shape_features, soft_step
 from calogan.geometry import Geometry
 from calogan.showers import Showers
 
@@ -24,9 +24,6 @@ FIT_SHOWERS = 50_000
 """Showers enough to measure means and spreads."""
 SPREAD_SHOWERS = 1000
 """Showers at whose conditions the largest spread of any voxel is looked for."""
-N_COUNT_LEVELS = 14
-COUNT_SHARPNESS = 5.0
-"""Width of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +44,23 @@ class Preprocessing:
     """(n_basis, n_voxels): their variances."""
     least_voxel_variance: float
     count_levels: NDArray[np.float32]
-    """MeV, (N_COUNT_LEVELS,): energies at which cells are counted, softly, per layer."""
+    """MeV, (n,): energies at which cells are counted, softly, per layer."""
     mean: NDArray[np.float32]
     """(n_basis, n_features): the features' means in the basis of the conditions."""
     log_spread: NDArray[np.float32]
     """(n_basis, n_features): the logarithm of their standard deviations."""
+    limit: float
+    """Standard deviations beyond which features enter by their logarithm."""
 
     @staticmethod
-    def fit(showers: Showers, conditions: NDArray[np.float32], threshold: float) -> Preprocessing:
+    def fit(
+        showers: Showers,
+        conditions: NDArray[np.float32],
+        threshold: float,
+        *,
+        count_levels: int = 14,
+        limit: float | None = None,
+    ) -> Preprocessing:
         """Measure the scales.
 
         Parameters
@@ -62,6 +68,8 @@ class Preprocessing:
         showers : the training showers
         conditions : (n, n_conditions), as the network sees them
         threshold : readout threshold in MeV, 0 for none
+        count_levels : number of energies at which cells are counted
+        limit : as `[training] feature_limit`
         """
         rows = slice(None, None, 1 + len(showers) // FIT_SHOWERS)
         showers, conditions = showers.select(rows), conditions[rows]
@@ -73,7 +81,7 @@ class Preprocessing:
             )
         lowest = threshold or float(np.quantile(positive, 0.05))
         floor = lowest / 3
-        levels = np.geomspace(lowest, np.quantile(positive, 0.99), N_COUNT_LEVELS)
+        levels = np.geomspace(lowest, np.quantile(positive, 0.99), count_levels)
         basis = condition_basis(conditions, np).astype(np.float64)
         voxel_mean, voxel_variance = _variance_by_condition(np.log1p(energies / floor), basis)
         variances = basis[:SPREAD_SHOWERS] @ voxel_variance
@@ -86,6 +94,7 @@ class Preprocessing:
             levels.astype(np.float32),
             np.zeros(0, np.float32),
             np.zeros(0, np.float32),
+            limit or np.inf,
         )
         raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
         mean, log_spread = spread_by_condition(raw, basis)
@@ -119,12 +128,20 @@ class Preprocessing:
         conditions : (n, n_conditions), as the network sees them
         xp : `numpy` or `keras.ops`
         """
-        return self._standardised(self._raw_features(energies, incident, xp), conditions, xp)
+        raw = self._raw_features(energies, incident, xp)
+        found = self._standardised(raw, conditions, xp)
+        if np.isinf(self.limit):
+            return found
+        beyond = xp.maximum(xp.abs(found) / self.limit, 1.0)
+        return found * (1.0 + xp.log(beyond)) / beyond
 
     def energy_features(
         self, layer_energies: Any, incident: Any, conditions: Any, xp: ModuleType
     ) -> Any:
-        """The first `n_energy_features` of `features`, from layer energies (n, n_layers) in MeV."""
+        """The first `n_energy_features` of `features`, from layer energies (n, n_layers) in MeV.
+
+        Without the limit.
+        """
         raw = self._raw_energy_features(layer_energies, incident, xp)
         return self._standardised(raw, conditions, xp)
 
@@ -146,14 +163,12 @@ class Preprocessing:
     def _raw_features(self, energies: Any, incident: Any, xp: ModuleType) -> Any:
         shapes = shape_features(energies, self.geometry, xp)
         layer_energies = shapes.pop("layer_energy")
-        log_energy = xp.log(xp.maximum(energies, 1e-6))
         columns = [
             self._raw_energy_features(layer_energies, incident, xp),
             *shapes.values(),
         ]
         for level in self.count_levels:
-            steps = xp.tanh(0.5 * COUNT_SHARPNESS * (log_energy - float(np.log(level))))
-            columns.append(layer_sums(0.5 + 0.5 * steps, self.geometry, xp))
+            columns.append(layer_sums(soft_step(energies, level, xp), self.geometry, xp))
         return xp.concatenate(columns, axis=1)
 
 

@@ -34,6 +34,15 @@ ENERGY_SHOWERS = 2048
 """Showers whose layer energies are compared in one update: without cells they cost little."""
 
 
+def normal(shape: Any, seed: Any) -> Any:
+    """Standard normal numbers, a function of the seed.
+
+    The algorithm is named, although it is what TensorFlow chooses: compiled by XLA on a processor,
+    the choice itself makes the same numbers take thirty times as long.
+    """
+    return tf.random.stateless_normal(shape, seed, alg="philox")
+
+
 class Trainer(ABC):
     """A generator and its training data, which stay on the device; each method extends this.
 
@@ -61,7 +70,13 @@ class Trainer(ABC):
         showers, inputs = data.showers, data.inputs
         geometry = showers.geometry
         incident = 1000 * showers.incident_energy.astype(np.float32)
-        self.preprocessing = Preprocessing.fit(showers, inputs, data.threshold)
+        self.preprocessing = Preprocessing.fit(
+            showers,
+            inputs,
+            data.threshold,
+            count_levels=training.count_levels,
+            limit=training.feature_limit,
+        )
         self.n_conditions = inputs.shape[1]
 
         self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
@@ -94,7 +109,8 @@ class Trainer(ABC):
         self._energy_marginals = Marginals(functions.shape[1], self.n_conditions)
         self._columns = tf.constant(voxel_columns(geometry, self.generator.outputs[0].shape[-1]))
         self._symmetries = tf.constant(data.symmetries)
-        self._run = tf.function(self._updates, jit_compile=training.jit)
+        # Compiled one by one: XLA on a processor runs the body of a loop several times slower.
+        self._run = tf.function(self._next_update, jit_compile=training.jit)
 
     @property
     def update(self) -> int:
@@ -103,8 +119,8 @@ class Trainer(ABC):
 
     def advance(self, updates: int) -> dict[str, float]:
         """Do `updates` generator updates; returns the means of the logged quantities."""
-        means = self._run(tf.constant(updates, tf.int32))
-        return dict(zip(self.logged, means.numpy().tolist(), strict=True))
+        total = sum(self._run().numpy() for _ in range(updates))
+        return dict(zip(self.logged, (total / updates).tolist(), strict=True))
 
     def largest_weight(self) -> float:
         """Largest magnitude among the averaged weights; not finite once a training has diverged."""
@@ -181,13 +197,11 @@ class Trainer(ABC):
         optimizer.build(variables)
         return optimizer
 
-    def _updates(self, updates: Any) -> Any:
-        totals = tf.zeros(len(self.logged))
-        for _ in tf.range(updates):
-            seed = tf.stack([tf.constant(self.training.seed, tf.int64), self._update])
-            totals += self._one_update(seed)
-            self._update.assign_add(1)
-        return totals / tf.cast(updates, tf.float32)
+    def _next_update(self) -> Any:
+        seed = tf.stack([tf.constant(self.training.seed, tf.int64), self._update])
+        logged = self._one_update(seed)
+        self._update.assign_add(1)
+        return logged
 
     def _batch(self, seed: Any) -> tuple[Any, Any, Any, Any]:
         """Random real showers, their incident energies and conditions, and latents."""
@@ -198,7 +212,7 @@ class Trainer(ABC):
         if len(self._symmetries) > 1:
             which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._symmetries), tf.int32)
             energies = tf.gather(energies, tf.gather(self._symmetries, which), batch_dims=1)
-        latent = tf.random.stateless_normal((n, sum(self.latent_sizes)), seeds[2])
+        latent = normal((n, sum(self.latent_sizes)), seeds[2])
         return energies, tf.gather(self._incident, index), tf.gather(self._inputs, index), latent
 
     def _generate(self, latent: Any, inputs: Any, incident: Any) -> Any:
@@ -216,7 +230,7 @@ class Trainer(ABC):
         seeds = tf.random.split(seed, 2)
         n = ENERGY_SHOWERS
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
-        latent = tf.random.stateless_normal((n, self.latent_sizes[0]), seeds[1])
+        latent = normal((n, self.latent_sizes[0]), seeds[1])
         inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
         part = self._layer_energy_part
         hidden = part.trunk([latent, inputs], training=True)

@@ -87,7 +87,9 @@ class GroupSoftmax(keras.layers.Layer):
         super().__init__(**kwargs)
         self.sizes = tuple(int(size) for size in sizes)
         if not self.sizes or min(self.sizes) < 1:
-            raise ValueError(f"GroupSoftmax {self.name!r} needs groups of 1 or more; found {sizes}")
+            raise ValueError(
+                f"GroupSoftmax {self.name!r} needs groups of 1 or more; found {list(sizes)}"
+            )
 
     def build(self, input_shape: Any) -> None:
         wanted = (sum(self.sizes), len(self.sizes) + 1)
