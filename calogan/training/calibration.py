@@ -55,7 +55,8 @@ def calibrate(
         energies = voxel_fractions(model, geometry, latent, conditions) * incident[:, None]
         made = Showers(energies, showers.conditions, geometry)
         over = _fit(basis, layer_fractions(made.apply_threshold(threshold)))
-        kept = over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9)
+        # Of a layer with hardly any energy, polynomials may be below zero somewhere.
+        kept = np.clip(over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9), 0, 1)
         visible = np.zeros(len(showers))
         for _ in range(DRAWS):
             latent = rng.standard_normal((len(showers), sizes[0]), np.float32)
