@@ -219,7 +219,8 @@ class GeneratorCard(_Network):
     heads: Literal["layers", "joint"] = "layers"
     """A head for the voxels of each calorimeter layer, or one joint head for all: for meshes of
     many layers, since lwtnn computes the hidden layers anew for every head. Joint heads take
-    `last hidden width` x `voxels` weights twice, so end `hidden` with a narrow layer."""
+    `last hidden width` x `voxels` weights twice, so end `hidden` with a narrow layer. They come
+    with steps in the layers' energies as there are in cells, and see these energies."""
     hidden: Widths | None = [320, 320, 320]
     """Width of each hidden layer."""
     layout: str | None = None
@@ -354,6 +355,10 @@ class Training(_Section):
     energy_marginals: float = Field(10.0, ge=0)
     """Weight of the loss that matches the distributions of the response and of the layer energies
     at all conditions (`training.marginals`)."""
+    energy_steps: int = Field(0, ge=0)
+    """Method "gan": updates of the layer energies, for each update of the cells, against a critic
+    of their own, and then only so: without cells they cost little, and a calorimeter of many layers
+    needs many. 0: layer energies are trained with the cells."""
     cell_marginals: float = Field(0.3, ge=0)
     """Method "gan": the same for the energy of every cell."""
     ema: float = Field(0.995, ge=0, lt=1)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from lwtnn_converter.layers import Gate, GroupSoftmax
+from lwtnn_converter.layers import Gate, GroupSoftmax, Scale
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
@@ -18,6 +18,10 @@ from calogan.networks.layers import constant_start, dense_layers, scale_layer, s
 
 CELL_RISE = 8.0
 """Start of the step in a cell's logit as its own latent lights it up: a factor of e⁸ in energy."""
+LAYER_RISE = 0.5
+"""The same of a layer that is always lit."""
+ALWAYS_LIT = 0.98
+"""Part of the showers in which such a layer is lit."""
 CELL_SHARPNESS = 2.0
 """Start of the factor of a cell's own latent."""
 MIN_OCCUPANCY = 0.003
@@ -38,8 +42,12 @@ def build_generator(
     """Latents and conditions to voxel energies as fractions of the incident energy.
 
     Within each calorimeter layer a softmax shares out the layer's energy, and a gate multiplies it
-    with the layer's fraction of the incident energy, which a small trunk of its own predicts. With
-    joint heads `GroupSoftmax` does both for all layers at once.
+    with the layer's fraction of the incident energy, which a small trunk of its own predicts.
+
+    With joint heads `GroupSoftmax` does both for all layers at once. Layers then have steps in
+    their energies' logits, as cells do, in which a direction of the shared latents stands for the
+    own latent: so a layer far from the shower is dark or lit. The voxels' trunk sees what the layer
+    energies are made of.
 
     With cell latents z, voxel i's logit has the term h_i sigmoid(p_i + s_i z_i): a step from dark
     to lit. The network decides by p_i how likely the cell is lit in this shower, and by the rest
@@ -66,16 +74,22 @@ def build_generator(
     latent, *cell_latents = latents
     conditions = keras.Input((n_conditions,), name="conditions")
     joined = keras.layers.Concatenate(name="inputs")([latent, conditions])
-    hidden = dense_layers(joined, card.trunk, "hidden", dtype)
-    if card.latent_skip:
-        hidden = keras.layers.Concatenate(name="skip")([hidden, joined])
-    split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
-
     lit = np.ones(geometry.n_voxels) if occupancy is None else occupancy
     mean = np.maximum(mean_fractions.astype(np.float64), 1e-9)
     sums = np.array([mean[voxels].sum() for voxels in geometry.slices])
     bias = np.log(mean / sums[geometry.layer_index])
     sums = np.clip(sums, 1e-6, 0.999)
+
+    if card.heads == "joint":
+        split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
+        dark = np.array([np.prod(1 - lit[voxels]) for voxels in geometry.slices])
+        groups, steps = _layer_energies(split, joined, sums, 1 - dark)
+        known = keras.layers.Concatenate(name="known")([joined, split, steps])
+        hidden = dense_layers(known, card.trunk, "hidden", dtype)
+    else:
+        hidden = dense_layers(joined, card.trunk, "hidden", dtype)
+    if card.latent_skip:
+        hidden = keras.layers.Concatenate(name="skip")([hidden, joined])
 
     def logits_of(name: str, voxels: slice, least: float, own: Any) -> Any:
         return _logits(hidden, name, bias[voxels], np.clip(lit[voxels], least, 1 - least), own)
@@ -83,17 +97,16 @@ def build_generator(
     if card.heads == "joint":
         own = cell_latents[0] if cell_latents else None
         logits = logits_of("", slice(None), MIN_OCCUPANCY_JOINT, own)
-        rest = max(1 - sums.sum(), 1e-3)
-        groups = _energy_head("layer_energies", np.log([*sums, rest]))(split)
         sizes = [layer.n_voxels for layer in geometry.layers]
         fractions = GroupSoftmax(sizes, name="fractions")([logits, groups])
         return keras.Model([*latents, conditions], fractions, name="generator")
+    split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
     outputs = []
     for k, voxels in enumerate(geometry.slices):
         own = cell_latents[k] if cell_latents else None
         logits = logits_of(f"_{k}", voxels, MIN_OCCUPANCY, own)
         fractions = keras.layers.Softmax(name=f"shares_{k}")(logits)
-        logit = _energy_head(f"layer_energy_{k}", np.log(sums[k] / (1 - sums[k])))(split)
+        logit = _head(f"layer_energy_{k}", np.log(sums[k : k + 1] / (1 - sums[k])))(split)
         outputs.append(Gate(name=f"gate_{k}")([fractions, logit]))
     merged = (
         outputs[0] if len(outputs) == 1 else keras.layers.Concatenate(name="fractions")(outputs)
@@ -110,10 +123,10 @@ def _logits(
 ) -> Any:
     """A head for some voxels; `bias` and `lit` (n,), `own_latents` None if they have none."""
     if own_latents is None:
-        return _voxel_head(f"voxels{name}", bias)(hidden)
+        return _head(f"voxels{name}", bias)(hidden)
     # The mean energy of a cell is that of a lit one times the chance to be lit.
-    logits = _voxel_head(f"voxels{name}", bias - np.log(lit) - CELL_RISE)(hidden)
-    chance = _voxel_head(f"cell_chance{name}", CELL_SHARPNESS * ndtri(lit))(hidden)
+    logits = _head(f"voxels{name}", bias - np.log(lit) - CELL_RISE)(hidden)
+    chance = _head(f"cell_chance{name}", CELL_SHARPNESS * ndtri(lit))(hidden)
     noise = scale_layer(CELL_SHARPNESS, f"cell_sharpness{name}")(own_latents)
     step = keras.layers.Add(name=f"cell_sum{name}")([chance, noise])
     step = keras.layers.Activation("sigmoid", name=f"cell_lit{name}")(step)
@@ -121,7 +134,7 @@ def _logits(
     return keras.layers.Add(name=f"logits{name}")([logits, step])
 
 
-def _voxel_head(name: str, bias: NDArray[np.float64]) -> keras.layers.Dense:
+def _head(name: str, bias: NDArray[np.float64]) -> keras.layers.Dense:
     return keras.layers.Dense(
         len(bias),
         kernel_initializer=small_start(),
@@ -130,25 +143,58 @@ def _voxel_head(name: str, bias: NDArray[np.float64]) -> keras.layers.Dense:
     )
 
 
-def _energy_head(name: str, bias: Any) -> keras.layers.Dense:
-    """`bias`: of one layer a number, of all of them (n,)."""
-    return _voxel_head(name, np.atleast_1d(bias))
+def _layer_energies(
+    split: Any, joined: Any, sums: NDArray[np.float64], lit: NDArray[np.float64]
+) -> tuple[Any, Any]:
+    """Logits of the layers' shares and of what is left over, and the steps in them.
+
+    Both (n, n_layers + 1). `sums`, `lit` (n_layers,): the mean shares, and in how many showers.
+    """
+    n = len(sums)
+    lit = np.clip(lit, MIN_OCCUPANCY, 1)
+    # A layer that is always lit is at half the height of a small step, where it is a straight line.
+    always = lit > ALWAYS_LIT
+    rise = np.where(always, LAYER_RISE, CELL_RISE)
+    chance = np.where(always, 0.0, CELL_SHARPNESS * ndtri(np.minimum(lit, ALWAYS_LIT)))
+    bias = np.log(sums) - np.where(always, 0.5 * rise, np.log(lit) + rise)
+    rest = max(1 - sums.sum(), 1e-3)
+    logits = _head("layer_energies", np.append(bias, np.log(rest)))(split)
+
+    def directions(shape: Any, dtype: Any = None) -> Any:
+        kernel = np.zeros(shape)
+        first = shape[0] - joined.shape[1]
+        kernel[first:, :n] = CELL_SHARPNESS * np.eye(joined.shape[1], n)
+        return ops.convert_to_tensor(kernel, dtype=dtype)
+
+    seen = keras.layers.Concatenate(name="layer_step_inputs")([split, joined])
+    steps = keras.layers.Dense(
+        n + 1,
+        activation="sigmoid",
+        kernel_initializer=directions,
+        bias_initializer=constant_start(np.append(chance, 0.0)),
+        name="layer_lit",
+    )(seen)
+    steps = Scale(constant_start(np.append(rise, 0.0)), name="layer_rise")(steps)
+    return keras.layers.Add(name="layer_logits")([logits, steps]), steps
 
 
 @dataclass(frozen=True, eq=False)
 class LayerEnergies:
     """The part of a generator that makes the layer energies; it shares the generator's weights."""
 
-    trunk: keras.Model
-    """From the shared latent (n, latent_size) and the conditions (n, n_conditions) to what all
-    heads take, (n, width)."""
+    logits: keras.Model
+    """From the shared latent (n, latent_size) and the conditions (n, n_conditions) to the logits of
+    the layers' shares of the incident energy, (n, n_layers); with joint heads (n, n_layers + 1),
+    for what is left over has one too."""
+    hidden: keras.Model
+    """From the same to what all heads take, (n, width)."""
     heads: list[keras.layers.Dense]
-    """One for each calorimeter layer, to the logit of its share of the incident energy, (n, 1); or
-    a joint one, to the logits of all shares and of what is left over, (n, n_layers + 1)."""
+    """One for each calorimeter layer, or a joint one; their sum with steps, if there are any, are
+    the logits."""
     joint: bool
 
     def fractions(self, logits: Any) -> Any:
-        """Layer energies over the incident energy, (n, n_layers), from the heads' logits."""
+        """Layer energies over the incident energy, (n, n_layers), from their logits."""
         return ops.softmax(logits)[:, :-1] if self.joint else ops.sigmoid(logits)
 
     def gain(self, fractions: Any) -> Any:
@@ -174,8 +220,16 @@ def layer_energy_part(model: keras.Model, n_layers: int) -> LayerEnergies:
     names = ["layer_energies"] if joint else [f"layer_energy_{k}" for k in range(n_layers)]
     heads = [model.get_layer(name) for name in names]
     ends = [model.inputs[0], model.inputs[-1]]
-    trunk = keras.Model(ends, heads[0].input, name="layer_energy_trunk")
-    return LayerEnergies(trunk, heads, joint)
+    outputs = [model.get_layer("layer_logits").output] if joint else [h.output for h in heads]
+    logits = outputs[0]
+    if len(outputs) > 1:
+        logits = keras.layers.Concatenate(name="layer_logits", dtype="float32")(outputs)
+    return LayerEnergies(
+        keras.Model(ends, logits, name="layer_energy_logits"),
+        keras.Model(ends, heads[0].input, name="layer_energy_trunk"),
+        heads,
+        joint,
+    )
 
 
 def latent_sizes(card: GeneratorCard, geometry: Geometry) -> dict[str, int]:

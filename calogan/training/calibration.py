@@ -60,15 +60,16 @@ def calibrate(
         visible = np.zeros(len(showers))
         for _ in range(DRAWS):
             latent = rng.standard_normal((len(showers), sizes[0]), np.float32)
-            hidden = np.asarray(part.trunk([latent, conditions]), np.float64)
-            kernel, bias = part.weights()
-            shares = np.asarray(part.fractions(hidden @ kernel + bias))
+            logits = np.asarray(part.logits([latent, conditions]), np.float64)
+            shares = np.asarray(part.fractions(logits))
             visible += (kept * shares).sum(axis=1) / DRAWS
         found = _fit(basis, visible)
         correction = np.log(np.maximum(wanted, 1e-9) / np.maximum(found, 1e-9))
+        hidden = np.asarray(part.hidden([latent, conditions]), np.float64)
         inputs = np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
         normal = inputs.T @ inputs
         normal += RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
+        kernel, bias = part.weights()
         change = np.zeros((len(normal), len(bias)))
         change[:, : geometry.n_layers] = np.linalg.solve(
             normal, inputs.T @ (correction[:, None] / part.gain(shares))

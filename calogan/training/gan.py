@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from calogan.card.keys import CriticCard, GeneratorCard, Training
-from calogan.networks.critic import build_critic
+from calogan.networks.critic import build_critic, build_energy_critic
 from calogan.training.data import TrainingData, turn_permutations
 from calogan.training.losses import (
     LOSSES,
@@ -20,12 +21,14 @@ from calogan.training.losses import (
     spectral_normalization,
     zero_centred_penalty,
 )
-from calogan.training.marginals import Marginals, cell_distribution
+from calogan.training.marginals import Marginals, cell_distribution, distribution
 from calogan.training.trainer import Trainer, normal
 
 PENALTIES = ("r1", "r2", "gradient_penalty")
 """Keys of the card, and names in the log."""
 GENERATOR_LOGGED = ("generator_loss", "energy_mismatch", "cell_mismatch")
+ENERGY_BATCH = 512
+"""Showers whose layer energies are judged at once: without cells they cost little."""
 
 
 class GanTrainer(Trainer):
@@ -59,7 +62,24 @@ class GanTrainer(Trainer):
         self._turns = tf.constant(turns)
         self._turns_back = tf.constant(np.argsort(turns, axis=1))
         self._directions = self._start_directions() if training.spectral_normalization else {}
-        self._generator_optimizer = self._adam(self.generator.trainable_variables, training.updates)
+        self._generator_variables = self.generator.trainable_variables
+        energies: dict[str, Any] = {}
+        if training.energy_steps > 0:
+            mine = self._layer_energy_part.logits.trainable_variables
+            apart = {id(v) for v in mine}
+            self._generator_variables = [v for v in self._generator_variables if id(v) not in apart]
+            self._energy_critic = build_energy_critic(
+                critic, self.preprocessing.n_energy_features, self.n_conditions
+            )
+            n = training.updates * training.energy_steps
+            self._energy_optimizer = self._adam(mine, n)
+            self._energy_critic_optimizer = self._adam(self._energy_critic.trainable_variables, n)
+            energies = {
+                "energy_critic": self._energy_critic,
+                "energy_optimizer": self._energy_optimizer,
+                "energy_critic_optimizer": self._energy_critic_optimizer,
+            }
+        self._generator_optimizer = self._adam(self._generator_variables, training.updates)
         self._critic_optimizer = self._adam(
             self.critic.trainable_variables, training.updates * training.critic_steps
         )
@@ -69,6 +89,7 @@ class GanTrainer(Trainer):
             generator_optimizer=self._generator_optimizer,
             critic_optimizer=self._critic_optimizer,
             **({"directions": list(self._directions.values())} if self._directions else {}),
+            **energies,
         )
 
     def _one_update(self, seed: Any) -> Any:
@@ -78,7 +99,8 @@ class GanTrainer(Trainer):
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2 * steps + 3)]
         for k in range(steps):
             logged += self._critic_step(self._batch(seeds[2 * k]), seeds[2 * k + 1]) / steps
-        generator_logged = self._generator_step(self._batch(seeds[-2]), seeds[-1])
+        mismatch = self._energy_steps(seeds[-1])
+        generator_logged = self._generator_step(self._batch(seeds[-2]), seeds[-1], mismatch)
         return tf.concat([logged, generator_logged], axis=0)
 
     def _start_directions(self) -> dict[int, tf.Variable]:
@@ -183,7 +205,51 @@ class GanTrainer(Trainer):
         gap = tf.reduce_mean(real_scores - fake_scores)
         return tf.stack([adversarial, *penalties, gap])
 
-    def _generator_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
+    def _energy_steps(self, seed: Any) -> Any:
+        """Train layer energies alone, if the card says so; returns the last mismatch, else None."""
+        mismatch = None
+        for k in range(self.training.energy_steps):
+            seeds = tf.random.split(tf.random.experimental.stateless_fold_in(seed, 2 + k), 2)
+            self._energy_critic_step(seeds[0])
+            mismatch = self._energy_step(seeds[1])
+        return mismatch
+
+    def _energy_critic_step(self, seed: Any) -> None:
+        made, real, inputs = self._energy_pairs(seed, ENERGY_BATCH)
+        made, real = (self.preprocessing.limited(x, ops) for x in (made, real))
+        training, critic = self.training, self._energy_critic
+        with tf.GradientTape() as tape:
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as inner:
+                inner.watch([made, real])
+                scores = [critic([x, inputs], training=True) for x in (real, made)]
+                sums = [tf.reduce_sum(s) for s in scores]
+            loss, _ = self._loss(*scores)
+            for weight, total, seen in zip(
+                (training.r1, training.r2), sums, (real, made), strict=True
+            ):
+                loss += 0.5 * weight * zero_centred_penalty([inner.gradient(total, seen)])
+        variables = critic.trainable_variables
+        self._energy_critic_optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def _energy_step(self, seed: Any) -> Any:
+        variables = self._layer_energy_part.logits.trainable_variables
+        with tf.GradientTape() as tape:
+            made, real, inputs = self._energy_pairs(seed, ENERGY_BATCH)
+            scores = [
+                self._energy_critic([self.preprocessing.limited(x, ops), inputs], training=True)
+                for x in (real, made)
+            ]
+            _, loss = self._loss(*scores)
+            mismatch = self._energy_marginals.mismatch(
+                distribution(made), distribution(real), inputs
+            )
+            loss += self.training.energy_marginals * mismatch
+        self._energy_optimizer.apply(tape.gradient(loss, variables), variables)
+        return mismatch
+
+    def _generator_step(
+        self, batch: tuple[Any, Any, Any, Any], seed: Any, energy_mismatch: Any = None
+    ) -> Any:
         energies, incident, inputs, latent = batch
         seeds = tf.random.split(seed, 3)
         turns = tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
@@ -191,15 +257,18 @@ class GanTrainer(Trainer):
         real = self._views(energies, incident, inputs)
         weights = self._critic_weights(follow=False)
         real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
-        variables = self.generator.trainable_variables
+        variables = self._generator_variables
         training = self.training
         with tf.GradientTape() as tape:
             made = self._turned(self._generate(latent, inputs, incident), turns[1])
             fake = self._views(made, incident, inputs)
             fake_scores = self._judge(weights, self._blurred(fake, seeds[1]), inputs)
             _, adversarial = self._loss(real_scores, fake_scores)
-            of_energies = self._energy_mismatch(seeds[2])
-            loss = adversarial + training.energy_marginals * of_energies
+            loss = adversarial
+            of_energies = energy_mismatch
+            if of_energies is None:
+                of_energies = self._energy_mismatch(seeds[2])
+                loss += training.energy_marginals * of_energies
             of_cells = tf.constant(0.0)
             if training.cell_marginals > 0:
                 of_cells = self._cell_marginals.mismatch(

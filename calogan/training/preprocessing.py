@@ -129,11 +129,14 @@ class Preprocessing:
         xp : `numpy` or `keras.ops`
         """
         raw = self._raw_features(energies, incident, xp)
-        found = self._standardised(raw, conditions, xp)
+        return self.limited(self._standardised(raw, conditions, xp), xp)
+
+    def limited(self, features: Any, xp: ModuleType) -> Any:
+        """Standardised features, those beyond the limit by their logarithm; the same shape."""
         if np.isinf(self.limit):
-            return found
-        beyond = xp.maximum(xp.abs(found) / self.limit, 1.0)
-        return found * (1.0 + xp.log(beyond)) / beyond
+            return features
+        beyond = xp.maximum(xp.abs(features) / self.limit, 1.0)
+        return features * (1.0 + xp.log(beyond)) / beyond
 
     def energy_features(
         self, layer_energies: Any, incident: Any, conditions: Any, xp: ModuleType

@@ -227,18 +227,21 @@ class Trainer(ABC):
         """
         if self.training.energy_marginals == 0:
             return tf.constant(0.0)
+        made, real, inputs = self._energy_pairs(seed, ENERGY_SHOWERS)
+        return self._energy_marginals.mismatch(distribution(made), distribution(real), inputs)
+
+    def _energy_pairs(self, seed: Any, n: int) -> tuple[Any, Any, Any]:
+        """Response and layer energies of n showers, generated and real, standardised as
+        `Preprocessing.energy_features`, (n, 1 + n_layers) each; and their conditions."""
         seeds = tf.random.split(seed, 2)
-        n = ENERGY_SHOWERS
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
         latent = normal((n, self.latent_sizes[0]), seeds[1])
         inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
         part = self._layer_energy_part
-        hidden = part.trunk([latent, inputs], training=True)
-        logits = ops.concatenate([head(hidden) for head in part.heads], axis=1)
+        logits = part.logits([latent, inputs], training=True)
         layers = part.fractions(ops.cast(logits, "float32")) * incident
         made = self.preprocessing.energy_features(layers, incident, inputs, ops)
-        real = tf.gather(self._energy_features, index)
-        return self._energy_marginals.mismatch(distribution(made), distribution(real), inputs)
+        return made, tf.gather(self._energy_features, index), inputs
 
     def _views(self, energies: Any, incident: Any, inputs: Any) -> list[Any]:
         return [

@@ -118,14 +118,12 @@ def test_layer_energies_are_what_their_part_says(showers: Showers, heads: str) -
     n_latent = sum(latent_sizes(card.generator, geometry).values())
     latent = rng.standard_normal((50, n_latent), np.float32)
     inputs = rng.uniform(-1, 1, (50, 2)).astype(np.float32)
-    kernel, bias = part.weights()
-    hidden = np.asarray(part.trunk([latent[:, :4], inputs]))
-    expected = np.asarray(part.fractions(hidden @ kernel + bias))
+    logits = np.asarray(part.logits([latent[:, :4], inputs]), np.float64)
+    expected = np.asarray(part.fractions(logits))
     voxels = voxel_fractions(model, geometry, latent, inputs)
     found = np.stack([voxels[:, s].sum(axis=1) for s in geometry.slices], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-5 if heads == "layers" else 3e-3)
     # What is added to all layers' logits raises the logarithm of each energy by `gain` as much.
-    logits = (hidden @ kernel + bias).astype(np.float64)
     raised = logits.copy()
     raised[:, : geometry.n_layers] += 1e-4
     ratios = np.asarray(part.fractions(raised)) / np.asarray(part.fractions(logits))
