@@ -24,6 +24,8 @@ ALWAYS_LIT = 0.98
 """Part of the showers in which such a layer is lit."""
 CELL_SHARPNESS = 2.0
 """Start of the factor of a cell's own latent."""
+CELL_SHARPNESS_JOINT = 4.0
+"""The same of joint heads: cells lit so rarely should not be half lit as often."""
 MIN_OCCUPANCY = 0.003
 """Cells lit in fewer showers than this, or in all but so few, start as if it were so many."""
 MIN_OCCUPANCY_JOINT = 1e-4
@@ -84,6 +86,8 @@ def build_generator(
         split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
         dark = np.array([np.prod(1 - lit[voxels]) for voxels in geometry.slices])
         groups, steps = _layer_energies(split, joined, sums, 1 - dark)
+        # Cells of a dark layer are dark by its step: theirs are for when it is lit.
+        lit = lit / np.clip(1 - dark, MIN_OCCUPANCY, 1)[geometry.layer_index]
         known = keras.layers.Concatenate(name="known")([joined, split, steps])
         hidden = dense_layers(known, card.trunk, "hidden", dtype)
     else:
@@ -91,12 +95,13 @@ def build_generator(
     if card.latent_skip:
         hidden = keras.layers.Concatenate(name="skip")([hidden, joined])
 
-    def logits_of(name: str, voxels: slice, least: float, own: Any) -> Any:
-        return _logits(hidden, name, bias[voxels], np.clip(lit[voxels], least, 1 - least), own)
+    def logits_of(name: str, voxels: slice, own: Any, least: float, sharpness: float) -> Any:
+        clipped = np.clip(lit[voxels], least, 1 - least)
+        return _logits(hidden, name, bias[voxels], clipped, own, sharpness)
 
     if card.heads == "joint":
         own = cell_latents[0] if cell_latents else None
-        logits = logits_of("", slice(None), MIN_OCCUPANCY_JOINT, own)
+        logits = logits_of("", slice(None), own, MIN_OCCUPANCY_JOINT, CELL_SHARPNESS_JOINT)
         sizes = [layer.n_voxels for layer in geometry.layers]
         fractions = GroupSoftmax(sizes, name="fractions")([logits, groups])
         return keras.Model([*latents, conditions], fractions, name="generator")
@@ -104,7 +109,7 @@ def build_generator(
     outputs = []
     for k, voxels in enumerate(geometry.slices):
         own = cell_latents[k] if cell_latents else None
-        logits = logits_of(f"_{k}", voxels, MIN_OCCUPANCY, own)
+        logits = logits_of(f"_{k}", voxels, own, MIN_OCCUPANCY, CELL_SHARPNESS)
         fractions = keras.layers.Softmax(name=f"shares_{k}")(logits)
         logit = _head(f"layer_energy_{k}", np.log(sums[k : k + 1] / (1 - sums[k])))(split)
         outputs.append(Gate(name=f"gate_{k}")([fractions, logit]))
@@ -120,14 +125,15 @@ def _logits(
     bias: NDArray[np.float64],
     lit: NDArray[np.floating[Any]],
     own_latents: Any,
+    sharpness: float,
 ) -> Any:
     """A head for some voxels; `bias` and `lit` (n,), `own_latents` None if they have none."""
     if own_latents is None:
         return _head(f"voxels{name}", bias)(hidden)
     # The mean energy of a cell is that of a lit one times the chance to be lit.
     logits = _head(f"voxels{name}", bias - np.log(lit) - CELL_RISE)(hidden)
-    chance = _head(f"cell_chance{name}", CELL_SHARPNESS * ndtri(lit))(hidden)
-    noise = scale_layer(CELL_SHARPNESS, f"cell_sharpness{name}")(own_latents)
+    chance = _head(f"cell_chance{name}", sharpness * ndtri(lit))(hidden)
+    noise = scale_layer(sharpness, f"cell_sharpness{name}")(own_latents)
     step = keras.layers.Add(name=f"cell_sum{name}")([chance, noise])
     step = keras.layers.Activation("sigmoid", name=f"cell_lit{name}")(step)
     step = scale_layer(CELL_RISE, f"cell_rise{name}")(step)

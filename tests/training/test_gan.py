@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +12,7 @@ from helpers.samples import make_card, make_showers
 
 from calogan.conditions import network_input
 from calogan.errors import CaloganError
+from calogan.features import layer_sums
 from calogan.geometry import Geometry
 from calogan.networks.generator import voxel_fractions
 from calogan.showers import Showers
@@ -142,6 +146,53 @@ def test_joint_heads_and_limits_train(showers: Showers) -> None:
     trainer = new_trainer(card, showers)
     assert np.isfinite(list(trainer.advance(3).values())).all()
     assert trainer.preprocessing.n_features == 1 + (1 + 6 + 4) * showers.geometry.n_layers
+
+
+@pytest.mark.parametrize("heads", ["layers", "joint"])
+def test_energy_steps_train_layer_energies_and_cells_apart(showers: Showers, heads: str) -> None:
+    card = make_card(generator={"heads": heads}, training={"energy_steps": 3})
+    trainer = new_trainer(card, showers)
+    energies = {id(v) for v in trainer._layer_energy_part.logits.trainable_variables}
+    variables = trainer.generator.trainable_variables
+
+    def changed(step: Callable[[], Any]) -> set[int]:
+        before = [v.numpy() for v in variables]
+        step()
+        return {id(v) for v, old in zip(variables, before, strict=True) if (v.numpy() != old).any()}
+
+    seed = tf.constant([1, 2], tf.int64)
+    assert changed(lambda: trainer._energy_steps(seed)) == energies
+    mismatch = tf.constant(0.0)
+    batch = trainer._batch(seed)
+    assert changed(lambda: trainer._generator_step(batch, seed, mismatch)).isdisjoint(energies)
+    assert np.isfinite(list(trainer.advance(2).values())).all()
+
+
+def test_energy_steps_learn_how_layers_go_together() -> None:
+    """The correlation of the layers' energies, which no distribution of one number knows of."""
+    showers = make_showers(2000, seed=5)
+    incident = 1000 * showers.incident_energy[:, None]
+    card = make_card(
+        generator={"heads": "joint", "layer_hidden": [32, 32]},
+        critic={"feature_hidden": [32, 32]},
+        training={"energy_steps": 1, "updates": 400, "r1": 0.02, "r2": 0.02, "jit": True},
+    )
+    trainer = new_trainer(card, showers)
+    step = tf.function(trainer._energy_steps, jit_compile=True)
+    for update in range(400):
+        step(tf.constant([1, update], tf.int64))
+    inputs = network_input(card.condition_list, showers.conditions)
+    part = trainer._layer_energy_part
+    latent = np.random.default_rng(1).standard_normal((2000, 4)).astype(np.float32)
+    made = np.asarray(part.fractions(part.logits([latent, inputs]))) * incident
+    real = layer_sums(showers.energies, showers.geometry, np)
+    found, expected = (
+        np.corrcoef(trainer.preprocessing.energy_features(e.astype("f4"), incident, inputs, np).T)[
+            1, 2
+        ]
+        for e in (made, real)
+    )
+    assert found == pytest.approx(expected, abs=0.15)
 
 
 def test_the_noise_is_a_function_of_seed_and_update(showers: Showers) -> None:
