@@ -31,6 +31,14 @@ def layer_sums(values: Any, geometry: Geometry, xp: ModuleType) -> Any:
     return xp.matmul(values, to_layers)
 
 
+def ring_sums(values: Any, geometry: Geometry, xp: ModuleType) -> Any:
+    """Sums of voxels (n, n_voxels) over each of `Geometry.rings`, (n, n_rings)."""
+    rings = geometry.rings
+    if geometry.fastest == "last" and len({layer.shape for layer in geometry.layers}) == 1:
+        return xp.sum(xp.reshape(values, (-1, int(rings[-1]) + 1, geometry.layers[0].shape[1])), 2)
+    return xp.matmul(values, np.eye(int(rings[-1]) + 1, dtype=np.float32)[rings])
+
+
 def weighted_layer_sums(
     values: Any, weights: NDArray[np.float32], geometry: Geometry, xp: ModuleType
 ) -> Any:

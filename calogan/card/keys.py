@@ -361,6 +361,9 @@ class Training(_Section):
     needs many. 0: layer energies are trained with the cells."""
     cell_marginals: float = Field(0.3, ge=0)
     """Method "gan": the same for the energy of every cell."""
+    ring_marginals: float = Field(0.0, ge=0)
+    """Method "gan": the same for the energy of each ring of cells around the axis and the number of
+    its cells that are lit: for fine cylindrical meshes, whose single cells are hardly ever lit."""
     ema: float = Field(0.995, ge=0, lt=1)
     """Moving average of the generator's weights, per update; this is what generates."""
     updates_per_call: int = Field(40, ge=1)

@@ -21,7 +21,12 @@ from calogan.training.losses import (
     spectral_normalization,
     zero_centred_penalty,
 )
-from calogan.training.marginals import Marginals, cell_distribution, distribution
+from calogan.training.marginals import (
+    Marginals,
+    RingDistribution,
+    cell_distribution,
+    distribution,
+)
 from calogan.training.trainer import Trainer, normal
 
 PENALTIES = ("r1", "r2", "gradient_penalty")
@@ -52,6 +57,13 @@ class GanTrainer(Trainer):
         cells = self._energies[:1]
         functions = self._distribution(cells, cells)
         self._cell_marginals = Marginals(functions.shape[1], self.n_conditions)
+        self._rings: RingDistribution | None = None
+        if training.ring_marginals > 0:
+            self._rings = RingDistribution.fit(
+                data.showers.energies, data.showers.geometry, self._lowest
+            )
+            n_functions = len(self._rings.mean)
+            self._ring_marginals = Marginals(n_functions, self.n_conditions)
         penalties = [name for name in PENALTIES if getattr(training, name) > 0]
         self.logged = ("critic_loss", *penalties, "score_gap", *GENERATOR_LOGGED)
         turns = (
@@ -90,6 +102,7 @@ class GanTrainer(Trainer):
             critic_optimizer=self._critic_optimizer,
             **({"directions": list(self._directions.values())} if self._directions else {}),
             **energies,
+            **({"ring_marginals": self._ring_marginals} if self._rings is not None else {}),
         )
 
     def _one_update(self, seed: Any) -> Any:
@@ -269,6 +282,10 @@ class GanTrainer(Trainer):
             if of_energies is None:
                 of_energies = self._energy_mismatch(seeds[2])
                 loss += training.energy_marginals * of_energies
+            if self._rings is not None:
+                made_rings, real_rings = (self._rings(x, ops) for x in (made, energies))
+                of_rings = self._ring_marginals.mismatch(made_rings, real_rings, inputs)
+                loss += training.ring_marginals * of_rings
             of_cells = tf.constant(0.0)
             if training.cell_marginals > 0:
                 of_cells = self._cell_marginals.mismatch(
@@ -281,4 +298,9 @@ class GanTrainer(Trainer):
 
     def _distribution(self, voxels: Any, energies: Any) -> Any:
         """Functions that tell the distribution of each cell, (n, n_functions)."""
-        return cell_distribution(voxels, energies, float(self.preprocessing.count_levels[0]))
+        return cell_distribution(voxels, energies, self._lowest)
+
+    @property
+    def _lowest(self) -> float:
+        """MeV: the readout threshold, or what stands for it."""
+        return float(self.preprocessing.count_levels[0])

@@ -11,14 +11,18 @@ single numbers, or a critic that is linear in these features and always at its o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import NDArray
 
 from calogan.conditions import condition_basis
-from calogan.features import soft_step
+from calogan.features import ring_sums, soft_step
+from calogan.geometry import Geometry
 
 DEGREE = 4
 """Of the polynomials of the conditions."""
@@ -91,3 +95,45 @@ def cell_distribution(standardised: Any, energies: Any, lowest: float) -> Any:
     """
     lit = [soft_step(energies, lowest * step, ops) for step in CELL_STEPS]
     return ops.concatenate([powers(standardised), *lit], axis=1)
+
+
+LEAST_RING_SPREAD = 0.01
+"""Of the number of lit cells of a ring: one of ten thousand showers lights a cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class RingDistribution:
+    """What tells the distribution of each ring's energy and of how many of its cells are lit.
+
+    Each function in units of its spread over the training showers: so a gap counts as many standard
+    errors in a ring that is hardly ever lit as in the core.
+    """
+
+    geometry: Geometry
+    lowest: float
+    """MeV; the readout threshold."""
+    mean: NDArray[np.float32]
+    """(n_functions,)."""
+    spread: NDArray[np.float32]
+
+    @staticmethod
+    def fit(energies: NDArray[np.float32], geometry: Geometry, lowest: float) -> RingDistribution:
+        """Measure means and spreads on training showers, (n, n_voxels) in MeV."""
+        n = 7 * (int(geometry.rings[-1]) + 1)
+        blank = RingDistribution(geometry, lowest, np.zeros(n, np.float32), np.ones(n, np.float32))
+        raw = blank._raw(energies, np)
+        spread = np.maximum(raw.std(axis=0), LEAST_RING_SPREAD)
+        return RingDistribution(geometry, lowest, raw.mean(axis=0), spread)
+
+    def __call__(self, energies: Any, xp: ModuleType) -> Any:
+        """The functions, (n, 7 n_rings), of showers (n, n_voxels) in MeV."""
+        standardised = (self._raw(energies, xp) - self.mean) / self.spread
+        return xp.clip(standardised, -CLIP, CLIP)
+
+    def _raw(self, energies: Any, xp: ModuleType) -> Any:
+        sums = xp.log1p(ring_sums(energies, self.geometry, xp) * (3 / self.lowest))
+        counts = [
+            ring_sums(soft_step(energies, self.lowest * step, xp), self.geometry, xp)
+            for step in CELL_STEPS
+        ]
+        return xp.concatenate([sums, xp.square(sums), *counts], axis=1)

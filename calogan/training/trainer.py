@@ -27,6 +27,7 @@ from calogan.training.calibration import calibrate
 from calogan.training.data import TrainingData
 from calogan.training.marginals import Marginals, distribution
 from calogan.training.preprocessing import Preprocessing
+from calogan.training.start import match_start
 
 SAMPLE_SHOWERS = 20_000
 """Training showers kept to calibrate the energy scale on."""
@@ -93,6 +94,11 @@ class Trainer(ABC):
             (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
             dtype=self._dtype,
         )
+        if generator.heads == "joint" and generator.cell_latents:
+            turns = training.random_turns > 0
+            alike = geometry.rings if turns else np.arange(geometry.n_voxels)
+            lit = data.threshold or self.preprocessing.energy_floor
+            match_start(self.generator, self.sample, inputs, lit, alike, training.seed)
         self._layer_energy_part = layer_energy_part(self.generator, geometry.n_layers)
         self.latent_sizes = list(latent_sizes(generator, geometry).values())
         self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
