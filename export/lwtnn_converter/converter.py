@@ -14,9 +14,9 @@ from typing import Any
 import keras
 
 from lwtnn_converter import variables
+from lwtnn_converter._group_softmax import STAGES
 from lwtnn_converter._keras_graph import arguments, calls, endpoints, leaves, output_names
 from lwtnn_converter._layers_keras import (
-    GROUP_SOFTMAX,
     PER_STEP,
     SEQUENCE,
     ConversionError,
@@ -318,18 +318,20 @@ def _merge(kind: str) -> Callable[[_Builder, Any, list[_Value]], _Value]:
         widths = [value.width for value in values]
         if kind == "add" and len(set(widths)) > 1:
             raise builder.reject(layer, f"adds widths {widths}; lwtnn adds equal widths only")
-        width = sum(widths) if kind == "concatenate" else widths[0]
-        return _Value(builder.node(kind, values), width, False, 2)
+        return _merged(builder, kind, *values)
 
     return convert_merge
+
+
+def _merged(builder: _Builder, kind: str, *values: _Value) -> _Value:
+    width = sum(value.width for value in values) if kind == "concatenate" else values[0].width
+    return _Value(builder.node(kind, values), width, False, 2)
 
 
 def _gate(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
     if any(value.sequence for value in values):
         raise builder.reject(layer, "gates sequences; lwtnn merges vectors only")
-    node = builder.node("concatenate", values)
-    both = _Value(node, sum(value.width for value in values), False, 2)
-    return builder.chain(layer, both, "", PER_STEP[Gate])
+    return builder.chain(layer, _merged(builder, "concatenate", *values), "", PER_STEP[Gate])
 
 
 def _group_softmax(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
@@ -339,20 +341,11 @@ def _group_softmax(builder: _Builder, layer: Any, values: list[_Value]) -> _Valu
     logits, groups = values
 
     def stage(name: str, value: _Value) -> _Value:
-        return builder.chain(layer, value, "", GROUP_SOFTMAX[name], name)
+        return builder.chain(layer, value, "", STAGES[name], name)
 
-    def merged(kind: str, *parts: _Value) -> _Value:
-        return _merge(kind)(builder, _LastAxis, list(parts))
-
-    logits = merged("concatenate", logits, stage("zero", groups))
-    gained = merged("add", groups, stage("minus_log_sums", logits))
-    return stage("softmax", merged("add", logits, stage("spread", gained)))
-
-
-class _LastAxis:
-    """Stands for a Keras layer that merges along the last axis."""
-
-    axis = -1
+    logits = _merged(builder, "concatenate", logits, stage("zero", groups))
+    gained = _merged(builder, "add", groups, stage("minus_log_sums", logits))
+    return stage("softmax", _merged(builder, "add", logits, stage("spread", gained)))
 
 
 def _time_distributed(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
