@@ -58,18 +58,31 @@ def weighted_layer_sums(
     return xp.reshape(xp.matmul(values, matrix.reshape(n_voxels, -1)), (-1, k, n_layers))
 
 
-def soft_step(energies: Any, level: float, xp: ModuleType) -> Any:
-    """1 for energies well over a level, 0 well below, in the energies' shape.
+SHARPNESS = 5.0
+"""Of a soft threshold, in the logarithm of the energy."""
+
+
+def soft_step(log_energies: Any, level: float, xp: ModuleType) -> Any:
+    """1 for energies well over a level, 0 well below, in their shape.
 
     E⁵ / (E⁵ + level⁵): a half at the level, 1/33 and 32/33 at half and at twice its energy.
+
+    Parameters
+    ----------
+    log_energies : natural logarithms of MeV, as of `log_energy`
+    level : MeV
     """
-    energies = xp.maximum(energies, 1e-6)
-    square = energies * energies
-    power = square * square * energies  # several times faster than energies ** 5
-    return power / (power + float(level) ** 5)
+    return 0.5 + 0.5 * xp.tanh(0.5 * SHARPNESS * (log_energies - float(np.log(level))))
 
 
-def shape_features(energies: Any, geometry: Geometry, xp: ModuleType) -> dict[str, Any]:
+def log_energy(energies: Any, xp: ModuleType) -> Any:
+    """Natural logarithm of energies in MeV, 1 eV at least; the same shape."""
+    return xp.log(xp.maximum(energies, 1e-6))
+
+
+def shape_features(
+    energies: Any, geometry: Geometry, xp: ModuleType, floor: float = 0.0
+) -> dict[str, Any]:
     """Layer energies, centres and widths of showers.
 
     Parameters
@@ -77,6 +90,7 @@ def shape_features(energies: Any, geometry: Geometry, xp: ModuleType) -> dict[st
     energies : (n, n_voxels), MeV
     geometry : of the showers
     xp : the array namespace, `numpy` or `keras.ops`
+    floor : MeV, added to layer energies where they divide
 
     Returns
     -------
@@ -88,7 +102,7 @@ def shape_features(energies: Any, geometry: Geometry, xp: ModuleType) -> dict[st
     sums = weighted_layer_sums(energies, moment_weights(geometry), geometry, xp)
     layer_energy = sums[:, 0]
     # A layer without energy has all moments 0: dividing by a tiny number then gives 0.
-    per_energy = 1.0 / xp.maximum(layer_energy, 1e-6)
+    per_energy = 1.0 / xp.maximum(layer_energy + floor, 1e-6)
     found = {"layer_energy": layer_energy}
     for i, axis in enumerate("xyr"):
         centre = sums[:, 1 + i] * per_energy

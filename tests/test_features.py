@@ -7,6 +7,7 @@ import pytest
 
 from calogan.features import (
     layer_sums,
+    log_energy,
     moment_weights,
     shape_features,
     soft_step,
@@ -47,7 +48,8 @@ def test_sums_over_equal_and_other_layers(n: int) -> None:
 
 
 def test_a_soft_step_is_a_half_at_its_level() -> None:
-    found = soft_step(np.array([0, 0.15, 0.3, 0.6, 5000], np.float32), 0.3, np)
+    energies = np.array([0, 0.15, 0.3, 0.6, 5000], np.float32)
+    found = soft_step(log_energy(energies, np), 0.3, np)
     np.testing.assert_allclose(found, [0, 1 / 33, 0.5, 32 / 33, 1], atol=1e-6)
 
 
@@ -60,6 +62,21 @@ def test_features_are_weighted_means_and_deviations(showers: Showers) -> None:
     assert found["centre_y"][3, 0] == pytest.approx(centre, abs=1e-5)
     width = np.sqrt(np.average((y - centre) ** 2, weights=weight))
     assert found["width_y"][3, 0] == pytest.approx(width, rel=1e-3)
+
+
+def test_a_layer_far_below_the_floor_has_no_shape(showers: Showers) -> None:
+    geometry = showers.geometry
+    bright = 1e3 * np.ones((1, geometry.n_voxels), np.float32)
+    dark = 1e-9 * bright
+    free = shape_features(dark, geometry, np)
+    wide = shape_features(bright, geometry, np)["width_x"]
+    np.testing.assert_allclose(free["width_x"], wide, atol=1e-3)
+    for name, values in shape_features(bright, geometry, np, floor=0.1).items():
+        np.testing.assert_allclose(
+            values, shape_features(bright, geometry, np)[name], rtol=1e-3, atol=1e-3
+        )
+    found = shape_features(dark, geometry, np, floor=0.1)
+    assert max(np.abs(found[f"{w}_{a}"]).max() for w in ("centre", "width") for a in "xyr") < 2e-3
 
 
 def test_keras_agrees_with_numpy(showers: Showers) -> None:

@@ -344,6 +344,10 @@ class Training(_Section):
     feature_limit: float | None = Field(None, gt=0)
     """Standard deviations beyond which a feature enters the critic by its logarithm: in a layer
     that is hardly ever lit, the rare hit would else outweigh all other features. None: as it is."""
+    shape_floor: float = Field(0.0, ge=0)
+    """MeV, added to a layer's energy where the critic's features divide by it. What is far below it
+    has no centre and no width: else the critic would tell a layer that is dark, but for energies
+    far below the readout threshold, from one without any energy."""
     random_turns: float = Field(0.0, ge=0, lt=1)
     """Method "gan": probability that a shower, real or generated, is turned about the axis by a
     random number of cells in alpha before the critic sees it. It keeps a critic from knowing few

@@ -24,8 +24,9 @@ ALWAYS_LIT = 0.98
 """Part of the showers in which such a layer is lit."""
 CELL_SHARPNESS = 2.0
 """Start of the factor of a cell's own latent."""
-CELL_SHARPNESS_JOINT = 4.0
-"""The same of joint heads: cells lit so rarely should not be half lit as often."""
+RARE_SHARPNESS = 0.5
+"""Of joint heads it is 1 in cells that are mostly lit, whose energies vary, and this more for each
+standard deviation that a rarer one is away from that: those are lit or not."""
 MIN_OCCUPANCY = 0.003
 """Cells lit in fewer showers than this, or in all but so few, start as if it were so many."""
 MIN_OCCUPANCY_JOINT = 1e-4
@@ -94,14 +95,20 @@ def build_generator(
         hidden = dense_layers(joined, card.trunk, "hidden", dtype)
     if card.latent_skip:
         hidden = keras.layers.Concatenate(name="skip")([hidden, joined])
+    elif card.heads == "joint":
+        hidden = keras.layers.Concatenate(name="skip")([hidden, conditions])
 
-    def logits_of(name: str, voxels: slice, own: Any, least: float, sharpness: float) -> Any:
+    def logits_of(name: str, voxels: slice, own: Any) -> Any:
+        least = MIN_OCCUPANCY_JOINT if card.heads == "joint" else MIN_OCCUPANCY
         clipped = np.clip(lit[voxels], least, 1 - least)
+        sharpness = np.full(len(clipped), CELL_SHARPNESS)
+        if card.heads == "joint":
+            sharpness = 1 - RARE_SHARPNESS * np.minimum(ndtri(clipped), 0)
         return _logits(hidden, name, bias[voxels], clipped, own, sharpness)
 
     if card.heads == "joint":
         own = cell_latents[0] if cell_latents else None
-        logits = logits_of("", slice(None), own, MIN_OCCUPANCY_JOINT, CELL_SHARPNESS_JOINT)
+        logits = logits_of("", slice(None), own)
         sizes = [layer.n_voxels for layer in geometry.layers]
         fractions = GroupSoftmax(sizes, name="fractions")([logits, groups])
         return keras.Model([*latents, conditions], fractions, name="generator")
@@ -109,7 +116,7 @@ def build_generator(
     outputs = []
     for k, voxels in enumerate(geometry.slices):
         own = cell_latents[k] if cell_latents else None
-        logits = logits_of(f"_{k}", voxels, own, MIN_OCCUPANCY, CELL_SHARPNESS)
+        logits = logits_of(f"_{k}", voxels, own)
         fractions = keras.layers.Softmax(name=f"shares_{k}")(logits)
         logit = _head(f"layer_energy_{k}", np.log(sums[k : k + 1] / (1 - sums[k])))(split)
         outputs.append(Gate(name=f"gate_{k}")([fractions, logit]))
@@ -125,7 +132,7 @@ def _logits(
     bias: NDArray[np.float64],
     lit: NDArray[np.floating[Any]],
     own_latents: Any,
-    sharpness: float,
+    sharpness: NDArray[np.float64],
 ) -> Any:
     """A head for some voxels; `bias` and `lit` (n,), `own_latents` None if they have none."""
     if own_latents is None:

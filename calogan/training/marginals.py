@@ -21,7 +21,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from calogan.conditions import condition_basis
-from calogan.features import ring_sums, soft_step
+from calogan.features import SHARPNESS, log_energy, ring_sums, soft_step
 from calogan.geometry import Geometry
 
 DEGREE = 4
@@ -93,8 +93,9 @@ def cell_distribution(standardised: Any, energies: Any, lowest: float) -> Any:
     energies : (n, n_voxels), MeV
     lowest : MeV; the readout threshold
     """
-    lit = [soft_step(energies, lowest * step, ops) for step in CELL_STEPS]
-    return ops.concatenate([powers(standardised), *lit], axis=1)
+    at = [float(np.log(lowest * step)) for step in CELL_STEPS]
+    lit = steps(log_energy(energies, ops), at, SHARPNESS)
+    return ops.concatenate([powers(standardised), lit], axis=1)
 
 
 LEAST_RING_SPREAD = 0.01
@@ -132,8 +133,9 @@ class RingDistribution:
 
     def _raw(self, energies: Any, xp: ModuleType) -> Any:
         sums = xp.log1p(ring_sums(energies, self.geometry, xp) * (3 / self.lowest))
+        logarithms = log_energy(energies, xp)
         counts = [
-            ring_sums(soft_step(energies, self.lowest * step, xp), self.geometry, xp)
+            ring_sums(soft_step(logarithms, self.lowest * step, xp), self.geometry, xp)
             for step in CELL_STEPS
         ]
         return xp.concatenate([sums, xp.square(sums), *counts], axis=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calogan.conditions import condition_basis, spread_by_condition
 from calogan.errors import CaloganError
-from calogan.features import layer_sums, shape_features, soft_step
+from calogan.features import layer_sums, log_energy, shape_features, soft_step
 from calogan.geometry import Geometry
 from calogan.showers import Showers
 
@@ -49,6 +49,8 @@ class Preprocessing:
     """(n_basis, n_features): the features' means in the basis of the conditions."""
     log_spread: NDArray[np.float32]
     """(n_basis, n_features): the logarithm of their standard deviations."""
+    shape_floor: float
+    """MeV, as `[training] shape_floor`."""
     limit: float
     """Standard deviations beyond which features enter by their logarithm."""
 
@@ -59,6 +61,7 @@ class Preprocessing:
         threshold: float,
         *,
         count_levels: int = 14,
+        shape_floor: float = 0.0,
         limit: float | None = None,
     ) -> Preprocessing:
         """Measure the scales.
@@ -69,7 +72,7 @@ class Preprocessing:
         conditions : (n, n_conditions), as the network sees them
         threshold : readout threshold in MeV, 0 for none
         count_levels : number of energies at which cells are counted
-        limit : as `[training] feature_limit`
+        shape_floor, limit : as `[training] shape_floor` and `feature_limit`
         """
         rows = slice(None, None, 1 + len(showers) // FIT_SHOWERS)
         showers, conditions = showers.select(rows), conditions[rows]
@@ -94,6 +97,7 @@ class Preprocessing:
             levels.astype(np.float32),
             np.zeros(0, np.float32),
             np.zeros(0, np.float32),
+            shape_floor,
             limit or np.inf,
         )
         raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
@@ -164,14 +168,15 @@ class Preprocessing:
         return xp.concatenate([total / incident, logs], axis=1)
 
     def _raw_features(self, energies: Any, incident: Any, xp: ModuleType) -> Any:
-        shapes = shape_features(energies, self.geometry, xp)
+        shapes = shape_features(energies, self.geometry, xp, self.shape_floor)
         layer_energies = shapes.pop("layer_energy")
         columns = [
             self._raw_energy_features(layer_energies, incident, xp),
             *shapes.values(),
         ]
+        logarithms = log_energy(energies, xp)
         for level in self.count_levels:
-            columns.append(layer_sums(soft_step(energies, level, xp), self.geometry, xp))
+            columns.append(layer_sums(soft_step(logarithms, level, xp), self.geometry, xp))
         return xp.concatenate(columns, axis=1)
 
 

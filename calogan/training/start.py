@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from calogan.features import layer_sums
-from calogan.networks.generator import CELL_SHARPNESS_JOINT, voxel_fractions
+from calogan.networks.generator import voxel_fractions
 from calogan.showers import Showers
 
 ITERATIONS = 20
-SHOWERS = 2000
-"""Made in each of them."""
+SHOWERS = 1000
+"""Made in each of them, at low and at high energies."""
 STEP = 0.5
 """Of the change of a cell's chance that would be right if cells did not share a layer's energy."""
 ENERGY_STEP = 0.2
@@ -56,20 +56,30 @@ def match_start(
         lit, mean = ((np.bincount(alike, values) / sizes)[alike] for values in each)
         return np.clip(lit, LEAST_LIT, 1 - LEAST_LIT), np.maximum(mean, LEAST_MEAN)
 
-    lit, mean = averages(showers.energies, incident)
+    # Low and high energies apart: how a cell depends on the energy is part of the start.
+    halves = [np.flatnonzero(conditions[:, 0] < 0), np.flatnonzero(conditions[:, 0] >= 0)]
+    wanted = [averages(showers.energies[half], incident[half]) for half in halves]
+    apart = np.subtract(*(conditions[half, 0].mean() for half in halves[::-1]))
+    middle = np.mean([conditions[half, 0].mean() for half in halves])
     rng = np.random.default_rng(seed)
     n_latents = sum(tensor.shape[-1] for tensor in model.inputs[:-1])
-    chance, energy = (model.get_layer(name) for name in ("cell_chance", "voxels"))
+    sharpness = model.get_layer("cell_sharpness").get_weights()[0]
+    row = -conditions.shape[1]  # of the energy among what the heads take; conditions come last
     for _ in range(ITERATIONS):
-        rows = rng.integers(len(showers), size=SHOWERS)
-        latent = rng.standard_normal((SHOWERS, n_latents), np.float32)
-        made = voxel_fractions(model, geometry, latent, conditions[rows])
-        scale = layers[rows] / np.maximum(layer_sums(made, geometry, np), 1e-30)
-        lit_now, mean_now = averages(made * scale[:, geometry.layer_index], incident[rows])
-        changes = (
-            (chance, STEP * CELL_SHARPNESS_JOINT * (ndtri(lit) - ndtri(lit_now))),
-            (energy, ENERGY_STEP * np.log(mean / mean_now)),
-        )
-        for head, change in changes:
+        changes: dict[str, list[NDArray[np.float64]]] = {"cell_chance": [], "voxels": []}
+        for half, (lit, mean) in zip(halves, wanted, strict=True):
+            rows = rng.choice(half, SHOWERS)
+            latent = rng.standard_normal((SHOWERS, n_latents), np.float32)
+            made = voxel_fractions(model, geometry, latent, conditions[rows])
+            scale = layers[rows] / np.maximum(layer_sums(made, geometry, np), 1e-30)
+            lit_now, mean_now = averages(made * scale[:, geometry.layer_index], incident[rows])
+            rarer = STEP * sharpness * (ndtri(lit) - ndtri(lit_now))
+            brighter = ENERGY_STEP * np.log(mean / mean_now)
+            changes["cell_chance"].append(np.clip(rarer, -1, 1))
+            changes["voxels"].append(np.clip(brighter, -1, 1))
+        for name, (low, high) in changes.items():
+            head = model.get_layer(name)
             kernel, bias = head.get_weights()
-            head.set_weights([kernel, bias + np.clip(change, -1, 1).astype(np.float32)])
+            slope = (high - low) / apart
+            kernel[row] += slope
+            head.set_weights([kernel, bias + (0.5 * (low + high) - slope * middle).astype("f4")])

@@ -76,6 +76,7 @@ class Trainer(ABC):
             inputs,
             data.threshold,
             count_levels=training.count_levels,
+            shape_floor=training.shape_floor,
             limit=training.feature_limit,
         )
         self.n_conditions = inputs.shape[1]
