@@ -12,33 +12,85 @@ from calogan.geometry import Geometry
 from calogan.showers import Showers
 
 
-def moment_matrix(geometry: Geometry) -> NDArray[np.float32]:
-    """Linear map from voxels to per-layer sums of E, xE, yE, rE, x²E, y²E, r²E.
+def moment_weights(geometry: Geometry) -> NDArray[np.float32]:
+    """1, x, y, r, x², y², r² of every voxel, (n_voxels, 7): what sums of moments are weighted by.
 
-    Shape (n_voxels, 7 * n_layers), lengths in units of 100 mm so that float32 keeps its digits;
-    r is the distance from the axis x = y = 0, of a ring its middle radius.
+    Lengths in units of 100 mm so that float32 keeps its digits; r is the distance from the axis
+    x = y = 0, of a ring its middle radius.
     """
     x, y, r = geometry.centres[:, 0] / 100, geometry.centres[:, 1] / 100, geometry.radii / 100
-    weights = np.stack([np.ones_like(x), x, y, r, x * x, y * y, r * r], axis=1)
-    matrix = np.zeros((geometry.n_voxels, 7, geometry.n_layers))
-    matrix[np.arange(geometry.n_voxels), :, geometry.layer_index] = weights
-    return matrix.reshape(geometry.n_voxels, -1).astype(np.float32)
+    return np.stack([np.ones_like(x), x, y, r, x * x, y * y, r * r], axis=1).astype(np.float32)
 
 
-def layer_matrix(geometry: Geometry) -> NDArray[np.float32]:
-    """Linear map from voxels to layer sums, (n_voxels, n_layers)."""
-    return np.eye(geometry.n_layers, dtype=np.float32)[geometry.layer_index]
+def layer_sums(values: Any, geometry: Geometry, xp: ModuleType) -> Any:
+    """Sums of voxels (n, n_voxels) over each layer, (n, n_layers)."""
+    n_layers = geometry.n_layers
+    if geometry.equal_layers:
+        return xp.sum(xp.reshape(values, (-1, n_layers, geometry.n_voxels // n_layers)), axis=2)
+    to_layers = np.eye(n_layers, dtype=np.float32)[geometry.layer_index]
+    return xp.matmul(values, to_layers)
 
 
-def shape_features(energies: Any, moments: Any, n_layers: int, xp: ModuleType) -> dict[str, Any]:
+def ring_sums(values: Any, geometry: Geometry, xp: ModuleType) -> Any:
+    """Sums of voxels (n, n_voxels) over each of `Geometry.rings`, (n, n_rings)."""
+    rings = geometry.rings
+    if geometry.fastest == "last" and len({layer.shape for layer in geometry.layers}) == 1:
+        return xp.sum(xp.reshape(values, (-1, int(rings[-1]) + 1, geometry.layers[0].shape[1])), 2)
+    return xp.matmul(values, np.eye(int(rings[-1]) + 1, dtype=np.float32)[rings])
+
+
+def weighted_layer_sums(
+    values: Any, weights: NDArray[np.float32], geometry: Geometry, xp: ModuleType
+) -> Any:
+    """Sums over each layer of voxels (n, n_voxels) times weights (n_voxels, k); (n, k, n_layers).
+
+    Layers of as many voxels each are multiplied one by one: a matrix that takes all voxels to all
+    sums is zero but for a part in `n_layers`.
+    """
+    (n_voxels, k), n_layers = weights.shape, geometry.n_layers
+    if geometry.equal_layers:
+        each = n_voxels // n_layers
+        by_layer = xp.transpose(xp.reshape(values, (-1, n_layers, each)), (1, 0, 2))
+        sums = xp.matmul(by_layer, weights.reshape(n_layers, each, k))
+        return xp.transpose(sums, (1, 2, 0))
+    matrix = np.zeros((n_voxels, k, n_layers), np.float32)
+    matrix[np.arange(n_voxels), :, geometry.layer_index] = weights
+    return xp.reshape(xp.matmul(values, matrix.reshape(n_voxels, -1)), (-1, k, n_layers))
+
+
+SHARPNESS = 5.0
+"""Of a soft threshold, in the logarithm of the energy."""
+
+
+def soft_step(log_energies: Any, level: float, xp: ModuleType) -> Any:
+    """1 for energies well over a level, 0 well below, in their shape.
+
+    E⁵ / (E⁵ + level⁵): a half at the level, 1/33 and 32/33 at half and at twice its energy.
+
+    Parameters
+    ----------
+    log_energies : natural logarithms of MeV, as of `log_energy`
+    level : MeV
+    """
+    return 0.5 + 0.5 * xp.tanh(0.5 * SHARPNESS * (log_energies - float(np.log(level))))
+
+
+def log_energy(energies: Any, xp: ModuleType) -> Any:
+    """Natural logarithm of energies in MeV, 1 eV at least; the same shape."""
+    return xp.log(xp.maximum(energies, 1e-6))
+
+
+def shape_features(
+    energies: Any, geometry: Geometry, xp: ModuleType, floor: float = 0.0
+) -> dict[str, Any]:
     """Layer energies, centres and widths of showers.
 
     Parameters
     ----------
     energies : (n, n_voxels), MeV
-    moments : `moment_matrix(geometry)`, as an array or tensor of the energies' type
-    n_layers : number of layers
+    geometry : of the showers
     xp : the array namespace, `numpy` or `keras.ops`
+    floor : MeV, added to layer energies where they divide
 
     Returns
     -------
@@ -47,10 +99,10 @@ def shape_features(energies: Any, moments: Any, n_layers: int, xp: ModuleType) -
     sqrt(Σ x² E / Σ E - centre²) (CaloChallenge, arXiv:2410.21611), but 1e-3 (0.1 mm) at least.
     A layer without energy has centres 0 and widths 1e-3.
     """
-    sums = xp.reshape(xp.matmul(energies, moments), (-1, 7, n_layers))
+    sums = weighted_layer_sums(energies, moment_weights(geometry), geometry, xp)
     layer_energy = sums[:, 0]
     # A layer without energy has all moments 0: dividing by a tiny number then gives 0.
-    per_energy = 1.0 / xp.maximum(layer_energy, 1e-6)
+    per_energy = 1.0 / xp.maximum(layer_energy + floor, 1e-6)
     found = {"layer_energy": layer_energy}
     for i, axis in enumerate("xyr"):
         centre = sums[:, 1 + i] * per_energy
@@ -100,7 +152,7 @@ def high_level_features(showers: Showers) -> tuple[NDArray[np.float32], tuple[st
     are: apply the readout threshold before.
     """
     geometry = showers.geometry
-    found = shape_features(showers.energies, moment_matrix(geometry), geometry.n_layers, np)
+    found = shape_features(showers.energies, geometry, np)
     columns = _condition_columns(showers)
     names = [f"log10_{n}" if n == "energy" else n for n in showers.conditions]
     total = showers.energies.sum(axis=1)

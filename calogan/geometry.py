@@ -136,6 +136,31 @@ class Geometry:
         return sum(layer.n_voxels for layer in self.layers)
 
     @cached_property
+    def equal_layers(self) -> bool:
+        """Whether all layers have as many voxels."""
+        return len({layer.n_voxels for layer in self.layers}) == 1
+
+    @cached_property
+    def rings(self) -> NDArray[np.intp]:
+        """The ring of every voxel, (n_voxels,): cells of one layer at one r, numbered through.
+
+        Raises CaloganError for a layer that is not cylindrical.
+        """
+        first = 0
+        rows = []
+        for layer in self.layers:
+            if layer.system != "cylindrical":
+                raise CaloganError(
+                    f"layer '{layer.name}' of geometry '{self.name}' is {layer.system}: only "
+                    "cylindrical layers have rings; set [training] ring_marginals = 0"
+                )
+            (n_rings, n_sectors), numbers = layer.shape, first + np.arange(layer.shape[0])
+            last = self.fastest == "last"
+            rows.append(np.repeat(numbers, n_sectors) if last else np.tile(numbers, n_sectors))
+            first += n_rings
+        return np.concatenate(rows)
+
+    @cached_property
     def slices(self) -> tuple[slice, ...]:
         """The voxels of each layer."""
         ends = np.cumsum([layer.n_voxels for layer in self.layers]).tolist()

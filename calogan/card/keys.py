@@ -134,7 +134,11 @@ class Data(_Section):
     """MeV; voxels below it read as zero, in generation and evaluation. The critic sees them all
     the same, since a hard cut has no gradient, but counts cells and scales voxels by it."""
     mirror: list[Literal["x", "y"]] = []
-    """Axes under whose reflection the showers are symmetric: training doubles the data by it."""
+    """Axes under whose reflection the showers are symmetric: training doubles the data by it.
+    "y" is y -> -y, of cylindrical layers alpha -> -alpha; "x" is alpha -> pi - alpha there."""
+    turn: bool = False
+    """Whether showers are symmetric under turns about the axis by whole cells in alpha: training
+    multiplies the data by as many. Where they nearly are, see `[training] random_turns`."""
     hold_out: dict[str, tuple[float, float]] = {}
     """Condition to a band [low, high] of it, whose showers are neither trained nor validated on, to
     measure how well the generator interpolates. Of several bands, each is held out."""
@@ -212,6 +216,11 @@ class GeneratorCard(_Network):
     """Latents that the whole shower depends on."""
     cell_latents: bool = True
     """One more latent for each voxel, for fluctuations that cells do not share."""
+    heads: Literal["layers", "joint"] = "layers"
+    """A head for the voxels of each calorimeter layer, or one joint head for all: for meshes of
+    many layers, since lwtnn computes the hidden layers anew for every head. Joint heads take
+    `last hidden width` x `voxels` weights twice, so end `hidden` with a narrow layer. They come
+    with steps in the layers' energies as there are in cells, and see these energies."""
     hidden: Widths | None = [320, 320, 320]
     """Width of each hidden layer."""
     layout: str | None = None
@@ -330,18 +339,39 @@ class Training(_Section):
     less than 1 by this (one-sided, arXiv:1606.03498); usual: 0.1."""
     label_flipping: float = Field(0.0, ge=0, lt=0.5)
     """The same losses: probability that a shower shown to the critic has the other's label."""
+    count_levels: int = Field(14, ge=1)
+    """Energies at which each layer's cells are counted, for the critic's features (a VAE's too)."""
+    feature_limit: float | None = Field(None, gt=0)
+    """Standard deviations beyond which a feature enters the critic by its logarithm: in a layer
+    that is hardly ever lit, the rare hit would else outweigh all other features. None: as it is."""
+    shape_floor: float = Field(0.0, ge=0)
+    """MeV, added to a layer's energy where the critic's features divide by it. What is far below it
+    has no centre and no width: else the critic would tell a layer that is dark, but for energies
+    far below the readout threshold, from one without any energy."""
+    random_turns: float = Field(0.0, ge=0, lt=1)
+    """Method "gan": probability that a shower, real or generated, is turned about the axis by a
+    random number of cells in alpha before the critic sees it. It keeps a critic from knowing few
+    training showers by heart, as `[data] turn` does, but teaches the generator no symmetry that is
+    not there, for some showers are seen as they are (arXiv:2006.06676)."""
     instance_noise: float = Field(0.0, ge=0)
     """Standard deviation of the noise on all that the critic sees of a shower, in units of the
     spread of each number, at the first update; it falls linearly to zero (arXiv:1610.04490)."""
     energy_marginals: float = Field(10.0, ge=0)
     """Weight of the loss that matches the distributions of the response and of the layer energies
     at all conditions (`training.marginals`)."""
+    energy_steps: int = Field(0, ge=0)
+    """Method "gan": updates of the layer energies, for each update of the cells, against a critic
+    of their own, and then only so: without cells they cost little, and a calorimeter of many layers
+    needs many. 0: layer energies are trained with the cells."""
     cell_marginals: float = Field(0.3, ge=0)
     """Method "gan": the same for the energy of every cell."""
+    ring_marginals: float = Field(0.0, ge=0)
+    """Method "gan": the same for the energy of each ring of cells around the axis and the number of
+    its cells that are lit: for fine cylindrical meshes, whose single cells are hardly ever lit."""
     ema: float = Field(0.995, ge=0, lt=1)
     """Moving average of the generator's weights, per update; this is what generates."""
     updates_per_call: int = Field(40, ge=1)
-    """Updates in one compiled call."""
+    """Updates from one line of the log to the next."""
     checkpoint_minutes: float = Field(2.0, gt=0)
     mixed_precision: bool = False
     """Products in bfloat16; faster on hardware that has them."""

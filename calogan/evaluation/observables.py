@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.features import layer_fractions, moment_matrix, response, shape_features
+from calogan.features import layer_fractions, response, shape_features
 from calogan.geometry import AXES, Geometry
 from calogan.showers import Showers
 
@@ -44,7 +44,7 @@ def observables(showers: Showers) -> list[Observable]:
     found = [
         Observable("response", "response", "visible / incident energy", response(showers)),
     ]
-    shapes = shape_features(showers.energies, moment_matrix(geometry), geometry.n_layers, np)
+    shapes = shape_features(showers.energies, geometry, np)
     for i, layer in enumerate(geometry.layers):
         tag, name = f"[{layer.name}]", layer.name
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -61,7 +61,9 @@ def run_document(run_directory: str | Path) -> dict[str, Any]:
                 {"name": "conditions", "variables": condition_variables},
             ],
             "input_sequences": [],
-            "outputs": [{"name": "fractions", "labels": output_labels(geometry)}],
+            "outputs": [
+                {"name": "fractions", "labels": output_labels(geometry, model.outputs[0].shape[-1])}
+            ],
         },
     )
 

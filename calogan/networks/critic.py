@@ -1,4 +1,4 @@
-"""The critic: one head judges a shower's voxels, the other its high-level features."""
+"""Critics: of a shower's voxels and its high-level features, and of its layer energies alone."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ def build_critic(
         scores.append(keras.layers.Dense(1, name=f"{name}_score", dtype="float32")(hidden))
     merged = keras.layers.Concatenate(name="scores", dtype="float32")(scores)
     return keras.Model([voxels, features, conditions], merged, name="critic")
+
+
+def build_energy_critic(card: CriticCard, n_features: int, n_conditions: int) -> keras.Model:
+    """Scores, (n, 1), of the response and the layer energies (n, n_features) and their conditions.
+
+    Its hidden layers are those of the head that judges high-level features.
+    """
+    features = keras.Input((n_features,), name="features")
+    conditions = keras.Input((n_conditions,), name="conditions")
+    joined = keras.layers.Concatenate(name="inputs")([features, conditions])
+    hidden = dense_layers(joined, card.feature_layers, "hidden", "float32")
+    score = keras.layers.Dense(1, name="score")(hidden)
+    return keras.Model([features, conditions], score, name="energy_critic")

@@ -121,8 +121,8 @@ def _softsign(x: Any) -> Any:
     return x / (1.0 + ops.absolute(x))
 
 
-def scale_layer(start: float, name: str) -> Scale:
-    return Scale(scale_initializer=keras.initializers.Constant(start), name=name)
+def scale_layer(start: float | NDArray[np.float64], name: str) -> Scale:
+    return Scale(scale_initializer=constant_start(np.asarray(start, np.float64)), name=name)
 
 
 def small_start() -> keras.initializers.Initializer:

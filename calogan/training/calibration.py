@@ -50,41 +50,33 @@ def calibrate(
     basis = condition_basis(conditions.astype(np.float64), np)
     wanted = _fit(basis, response(showers.apply_threshold(threshold)))
     sizes = [tensor.shape[-1] for tensor in model.inputs[:-1]]
-    trunk, heads = layer_energy_part(model, geometry.n_layers)
+    part = layer_energy_part(model, geometry.n_layers)
     rng = np.random.default_rng(seed)
     for _ in range(ITERATIONS):
         latent = rng.standard_normal((len(showers), sum(sizes)), np.float32)
         energies = voxel_fractions(model, geometry, latent, conditions) * incident[:, None]
         made = Showers(energies, showers.conditions, geometry)
         over = _fit(basis, layer_fractions(made.apply_threshold(threshold)))
-        kept = over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9)
+        # Of a layer with hardly any energy, polynomials may be below zero somewhere.
+        kept = np.clip(over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9), 0, 1)
         visible = np.zeros(len(showers))
         for _ in range(DRAWS):
             latent = rng.standard_normal((len(showers), sizes[0]), np.float32)
-            hidden = np.asarray(trunk([latent, conditions]), np.float64)
-            shares = [_share(head, hidden) for head in heads]
-            visible += (kept * np.stack(shares, axis=1)).sum(axis=1) / DRAWS
+            logits = np.asarray(part.logits([latent, conditions]), np.float64)
+            shares = np.asarray(part.fractions(logits))
+            visible += (kept * shares).sum(axis=1) / DRAWS
         found = _fit(basis, visible)
         correction = np.log(np.maximum(wanted, 1e-9) / np.maximum(found, 1e-9))
+        hidden = np.asarray(part.hidden([latent, conditions]), np.float64)
         inputs = np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
         normal = inputs.T @ inputs
         normal += RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
-        for head, share in zip(heads, shares, strict=True):
-            kernel, bias = head.get_weights()
-            # d log sigmoid(l) = (1 - sigmoid(l)) dl
-            change = np.linalg.solve(normal, inputs.T @ (correction / (1 - share)))
-            head.set_weights(
-                [
-                    (kernel + change[:-1, None]).astype(np.float32),
-                    (bias + change[-1:]).astype(np.float32),
-                ]
-            )
-
-
-def _share(head: keras.layers.Dense, hidden: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A layer's energy as a fraction of the incident one, (n,)."""
-    kernel, bias = head.get_weights()
-    return np.asarray(1 / (1 + np.exp(-(hidden @ kernel + bias)[:, 0])))
+        kernel, bias = part.weights()
+        change = np.zeros((len(normal), len(bias)))
+        change[:, : geometry.n_layers] = np.linalg.solve(
+            normal, inputs.T @ (correction[:, None] / part.gain(shares))
+        )
+        part.set_weights(kernel + change[:-1], bias + change[-1])
 
 
 def _fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

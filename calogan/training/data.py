@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import gcd
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +16,7 @@ from calogan.bands import Bands, in_any, in_band
 from calogan.card.keys import Data
 from calogan.conditions import Condition, network_input
 from calogan.errors import CaloganError
-from calogan.geometry import Geometry
+from calogan.geometry import Geometry, Layer
 from calogan.reading import store
 from calogan.showers import Showers
 
@@ -28,22 +30,19 @@ class TrainingData:
     """Their conditions as the network sees them, (n, n_conditions)."""
     threshold: float
     """Readout threshold, MeV."""
-    mirrors: NDArray[np.intp]
+    symmetries: NDArray[np.intp]
     """Voxel permutations under which the distribution of showers stays the same, the identity
-    first: (n_mirrors, n_voxels)."""
+    first: (n_symmetries, n_voxels)."""
 
     @staticmethod
-    def of(
-        showers: Showers,
-        conditions: Sequence[Condition],
-        threshold: float,
-        mirror: Sequence[Literal["x", "y"]],
-    ) -> TrainingData:
-        """Take from showers what the networks see; `mirror` as in `[data] mirror`."""
+    def of(showers: Showers, conditions: Sequence[Condition], data: Data) -> TrainingData:
+        """Take from showers what the networks see; `data` is this section of the card."""
         inputs = network_input(conditions, showers.conditions)
-        return TrainingData(
-            showers, inputs, threshold, mirror_permutations(showers.geometry, mirror)
-        )
+        symmetries = mirror_permutations(showers.geometry, data.mirror)
+        if data.turn:
+            turns = turn_permutations(showers.geometry)
+            symmetries = np.concatenate([symmetries[:, turn] for turn in turns])
+        return TrainingData(showers, inputs, data.readout_threshold, symmetries)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,20 +163,67 @@ def mirror_permutations(geometry: Geometry, axes: Sequence[Literal["x", "y"]]) -
 
     Raises CaloganError for a layer that a reflection does not map onto itself.
     """
-    order: Literal["C", "F"] = "C" if geometry.fastest == "last" else "F"
     permutations = [np.arange(geometry.n_voxels)]
     for axis in axes:
-        flipped = []
-        for layer, voxels in zip(geometry.layers, geometry.slices, strict=True):
-            edges = layer.first_edges if axis == "x" else layer.second_edges
-            if layer.system != "cartesian" or not np.allclose(edges, -edges[::-1]):
-                raise CaloganError(
-                    f"[data] mirror has '{axis}', but layer '{layer.name}' is not symmetric under "
-                    f"{axis} -> -{axis}: only cartesian layers with symmetric edges are; "
-                    f"take '{axis}' out"
-                )
-            numbers = np.arange(voxels.start, voxels.stop).reshape(layer.shape, order=order)
-            flipped.append(np.flip(numbers, axis="xy".index(axis)).ravel(order=order))
-        permutation = np.concatenate(flipped)
+        permutation = _by_layer(geometry, partial(_flip, axis=axis))
         permutations += [p[permutation] for p in permutations]
     return np.stack(permutations)
+
+
+def turn_permutations(geometry: Geometry) -> NDArray[np.intp]:
+    """Voxel permutations under turns about the axis, (n_turns, n_voxels), identity first.
+
+    By multiples of the smallest angle that moves the cells of every layer onto cells.
+
+    Raises CaloganError for layers that no turn maps onto itself.
+    """
+    for layer in geometry.layers:
+        if not (layer.closed and np.allclose(np.diff(layer.second_edges, 2), 0)):
+            raise CaloganError(
+                f"layer '{layer.name}' of geometry '{geometry.name}' cannot be turned about the "
+                "axis: only cylindrical layers of equal cells in alpha over a full turn can; set "
+                "[data] turn = false and [training] random_turns = 0"
+            )
+    turns = gcd(*(layer.shape[1] for layer in geometry.layers if layer.shape[1] > 1))
+
+    def turned(layer: Layer, cells: NDArray[np.intp], turn: int) -> NDArray[np.intp]:
+        return np.roll(cells, turn * layer.shape[1] // turns, axis=1)
+
+    each = (partial(turned, turn=turn) for turn in range(max(turns, 1)))
+    return np.stack([_by_layer(geometry, move) for move in each])
+
+
+def _by_layer(
+    geometry: Geometry, moved: Callable[[Layer, NDArray[np.intp]], NDArray[np.intp]]
+) -> NDArray[np.intp]:
+    """A voxel permutation, from what becomes of each layer's grid of voxel numbers."""
+    order: Literal["C", "F"] = "C" if geometry.fastest == "last" else "F"
+    parts = []
+    for layer, voxels in zip(geometry.layers, geometry.slices, strict=True):
+        numbers = np.arange(voxels.start, voxels.stop).reshape(layer.shape, order=order)
+        parts.append(moved(layer, numbers).ravel(order=order))
+    return np.concatenate(parts)
+
+
+def _flip(layer: Layer, cells: NDArray[np.intp], axis: Literal["x", "y"]) -> NDArray[np.intp]:
+    """A layer's grid of voxel numbers under a reflection."""
+    if layer.system == "cartesian":
+        edges = layer.first_edges if axis == "x" else layer.second_edges
+        if np.allclose(edges, -edges[::-1]):
+            return np.flip(cells, axis="xy".index(axis))
+    elif layer.closed and layer.shape[1] == 1:
+        return cells
+    elif layer.closed:
+        # The images of the cells' middles must be middles of cells as wide.
+        middles = 0.5 * (layer.second_edges[1:] + layer.second_edges[:-1])
+        images = np.pi - middles if axis == "x" else -middles
+        apart = np.exp(1j * images)[:, None] - np.exp(1j * middles)
+        nearest = np.abs(apart).argmin(axis=1)
+        widths = np.diff(layer.second_edges)
+        if np.abs(apart).min(axis=1).max() < 1e-6 and np.allclose(widths, widths[nearest]):
+            return cells[:, nearest]
+    raise CaloganError(
+        f"[data] mirror has '{axis}', but layer '{layer.name}' is not symmetric under "
+        f"{axis} -> -{axis}: only cartesian layers with symmetric edges are, and cylindrical ones "
+        f"over a full turn whose cells in alpha are reflected onto cells; take '{axis}' out"
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from calogan.card.keys import CriticCard, GeneratorCard, Training
-from calogan.networks.critic import build_critic
-from calogan.training.data import TrainingData
+from calogan.networks.critic import build_critic, build_energy_critic
+from calogan.training.data import TrainingData, turn_permutations
 from calogan.training.losses import (
     LOSSES,
     between,
@@ -19,12 +21,19 @@ from calogan.training.losses import (
     spectral_normalization,
     zero_centred_penalty,
 )
-from calogan.training.marginals import Marginals, cell_distribution
-from calogan.training.trainer import Trainer
+from calogan.training.marginals import (
+    Marginals,
+    RingDistribution,
+    cell_distribution,
+    distribution,
+)
+from calogan.training.trainer import Trainer, normal
 
 PENALTIES = ("r1", "r2", "gradient_penalty")
 """Keys of the card, and names in the log."""
 GENERATOR_LOGGED = ("generator_loss", "energy_mismatch", "cell_mismatch")
+ENERGY_BATCH = 512
+"""Showers whose layer energies are judged at once: without cells they cost little."""
 
 
 class GanTrainer(Trainer):
@@ -48,10 +57,41 @@ class GanTrainer(Trainer):
         cells = self._energies[:1]
         functions = self._distribution(cells, cells)
         self._cell_marginals = Marginals(functions.shape[1], self.n_conditions)
+        self._rings: RingDistribution | None = None
+        if training.ring_marginals > 0:
+            self._rings = RingDistribution.fit(
+                data.showers.energies, data.showers.geometry, self._lowest
+            )
+            n_functions = len(self._rings.mean)
+            self._ring_marginals = Marginals(n_functions, self.n_conditions)
         penalties = [name for name in PENALTIES if getattr(training, name) > 0]
         self.logged = ("critic_loss", *penalties, "score_gap", *GENERATOR_LOGGED)
+        turns = (
+            turn_permutations(data.showers.geometry)
+            if training.random_turns > 0
+            else np.zeros((0, 0), np.intp)
+        )
+        self._turns = tf.constant(turns)
+        self._turns_back = tf.constant(np.argsort(turns, axis=1))
         self._directions = self._start_directions() if training.spectral_normalization else {}
-        self._generator_optimizer = self._adam(self.generator.trainable_variables, training.updates)
+        self._generator_variables = self.generator.trainable_variables
+        energies: dict[str, Any] = {}
+        if training.energy_steps > 0:
+            mine = self._layer_energy_part.logits.trainable_variables
+            apart = {id(v) for v in mine}
+            self._generator_variables = [v for v in self._generator_variables if id(v) not in apart]
+            self._energy_critic = build_energy_critic(
+                critic, self.preprocessing.n_energy_features, self.n_conditions
+            )
+            n = training.updates * training.energy_steps
+            self._energy_optimizer = self._adam(mine, n)
+            self._energy_critic_optimizer = self._adam(self._energy_critic.trainable_variables, n)
+            energies = {
+                "energy_critic": self._energy_critic,
+                "energy_optimizer": self._energy_optimizer,
+                "energy_critic_optimizer": self._energy_critic_optimizer,
+            }
+        self._generator_optimizer = self._adam(self._generator_variables, training.updates)
         self._critic_optimizer = self._adam(
             self.critic.trainable_variables, training.updates * training.critic_steps
         )
@@ -61,6 +101,8 @@ class GanTrainer(Trainer):
             generator_optimizer=self._generator_optimizer,
             critic_optimizer=self._critic_optimizer,
             **({"directions": list(self._directions.values())} if self._directions else {}),
+            **energies,
+            **({"ring_marginals": self._ring_marginals} if self._rings is not None else {}),
         )
 
     def _one_update(self, seed: Any) -> Any:
@@ -71,7 +113,8 @@ class GanTrainer(Trainer):
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2 * steps + 3)]
         for k in range(steps):
             logged += self._critic_step(self._batch(seeds[2 * k]), seeds[2 * k + 1]) / steps
-        generator_logged = self._generator_step(self._batch(seeds[-2]), seeds[-1])
+        mismatch = self._energy_steps(seeds[-1])
+        generator_logged = self._generator_step(self._batch(seeds[-2]), seeds[-1], mismatch)
         return tf.concat([logged, generator_logged], axis=0)
 
     def _start_directions(self) -> dict[int, tf.Variable]:
@@ -107,8 +150,8 @@ class GanTrainer(Trainer):
             return views
         left = 1 - tf.cast(self._update, tf.float32) / training.updates
         seeds = tf.random.split(seed, len(views))
-        normal = [tf.random.stateless_normal(tf.shape(v), seeds[i]) for i, v in enumerate(views)]
-        return instance_noise(views, training.instance_noise * left, normal)
+        noise = [normal(tf.shape(v), seeds[i]) for i, v in enumerate(views)]
+        return instance_noise(views, training.instance_noise * left, noise)
 
     def _labels(self, seed: Any) -> tuple[Any, ...]:
         """What the loss takes beside the scores: noisy labels, if the card says so."""
@@ -118,12 +161,33 @@ class GanTrainer(Trainer):
         uniform = tf.random.stateless_uniform((2, training.batch_size, 1), seed)
         return noisy_labels(training.label_smoothing, training.label_flipping, uniform)
 
+    def _turned(self, energies: Any, seed: Any) -> Any:
+        """Showers, (n, n_voxels), some of them turned about the axis, as the card says."""
+        chance = self.training.random_turns
+        if chance == 0:
+            return energies
+        uniform = tf.random.stateless_uniform((2, self.training.batch_size), seed)
+        n = len(self._turns)
+        which = tf.where(uniform[0] < chance, tf.cast(n * uniform[1], tf.int32), 0)
+        there, back = (tf.gather(t, which) for t in (self._turns, self._turns_back))
+
+        # Without this the gradient is a scatter, several times slower.
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def move(values: Any) -> Any:
+            moved = tf.gather(values, there, batch_dims=1)
+            return moved, lambda upstream: tf.gather(upstream, back, batch_dims=1)
+
+        return move(energies)
+
     def _critic_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
         energies, incident, inputs, latent = batch
         training = self.training
         seeds = tf.random.split(seed, 4)
+        turns = tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
+        energies = self._turned(energies, turns[0])
         real = self._blurred(self._views(energies, incident, inputs), seeds[0])
-        generated = self._views(self._generate(latent, inputs, incident), incident, inputs)
+        made = self._turned(self._generate(latent, inputs, incident), turns[1])
+        generated = self._views(made, incident, inputs)
         fake = [tf.stop_gradient(v) for v in self._blurred(generated, seeds[1])]
         middle: list[Any] = []
         if training.gradient_penalty > 0:
@@ -155,21 +219,74 @@ class GanTrainer(Trainer):
         gap = tf.reduce_mean(real_scores - fake_scores)
         return tf.stack([adversarial, *penalties, gap])
 
-    def _generator_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
+    def _energy_steps(self, seed: Any) -> Any:
+        """Train layer energies alone, if the card says so; returns the last mismatch, else None."""
+        mismatch = None
+        for k in range(self.training.energy_steps):
+            seeds = tf.random.split(tf.random.experimental.stateless_fold_in(seed, 2 + k), 2)
+            self._energy_critic_step(seeds[0])
+            mismatch = self._energy_step(seeds[1])
+        return mismatch
+
+    def _energy_critic_step(self, seed: Any) -> None:
+        made, real, inputs = self._energy_pairs(seed, ENERGY_BATCH)
+        made, real = (self.preprocessing.limited(x, ops) for x in (made, real))
+        training, critic = self.training, self._energy_critic
+        with tf.GradientTape() as tape:
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as inner:
+                inner.watch([made, real])
+                scores = [critic([x, inputs], training=True) for x in (real, made)]
+                sums = [tf.reduce_sum(s) for s in scores]
+            loss, _ = self._loss(*scores)
+            for weight, total, seen in zip(
+                (training.r1, training.r2), sums, (real, made), strict=True
+            ):
+                loss += 0.5 * weight * zero_centred_penalty([inner.gradient(total, seen)])
+        variables = critic.trainable_variables
+        self._energy_critic_optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def _energy_step(self, seed: Any) -> Any:
+        variables = self._layer_energy_part.logits.trainable_variables
+        with tf.GradientTape() as tape:
+            made, real, inputs = self._energy_pairs(seed, ENERGY_BATCH)
+            scores = [
+                self._energy_critic([self.preprocessing.limited(x, ops), inputs], training=True)
+                for x in (real, made)
+            ]
+            _, loss = self._loss(*scores)
+            mismatch = self._energy_marginals.mismatch(
+                distribution(made), distribution(real), inputs
+            )
+            loss += self.training.energy_marginals * mismatch
+        self._energy_optimizer.apply(tape.gradient(loss, variables), variables)
+        return mismatch
+
+    def _generator_step(
+        self, batch: tuple[Any, Any, Any, Any], seed: Any, energy_mismatch: Any = None
+    ) -> Any:
         energies, incident, inputs, latent = batch
         seeds = tf.random.split(seed, 3)
+        turns = tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
+        energies = self._turned(energies, turns[0])
         real = self._views(energies, incident, inputs)
         weights = self._critic_weights(follow=False)
         real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
-        variables = self.generator.trainable_variables
+        variables = self._generator_variables
         training = self.training
         with tf.GradientTape() as tape:
-            made = self._generate(latent, inputs, incident)
+            made = self._turned(self._generate(latent, inputs, incident), turns[1])
             fake = self._views(made, incident, inputs)
             fake_scores = self._judge(weights, self._blurred(fake, seeds[1]), inputs)
             _, adversarial = self._loss(real_scores, fake_scores)
-            of_energies = self._energy_mismatch(seeds[2])
-            loss = adversarial + training.energy_marginals * of_energies
+            loss = adversarial
+            of_energies = energy_mismatch
+            if of_energies is None:
+                of_energies = self._energy_mismatch(seeds[2])
+                loss += training.energy_marginals * of_energies
+            if self._rings is not None:
+                made_rings, real_rings = (self._rings(x, ops) for x in (made, energies))
+                of_rings = self._ring_marginals.mismatch(made_rings, real_rings, inputs)
+                loss += training.ring_marginals * of_rings
             of_cells = tf.constant(0.0)
             if training.cell_marginals > 0:
                 of_cells = self._cell_marginals.mismatch(
@@ -182,4 +299,9 @@ class GanTrainer(Trainer):
 
     def _distribution(self, voxels: Any, energies: Any) -> Any:
         """Functions that tell the distribution of each cell, (n, n_functions)."""
-        return cell_distribution(voxels, energies, float(self.preprocessing.count_levels[0]))
+        return cell_distribution(voxels, energies, self._lowest)
+
+    @property
+    def _lowest(self) -> float:
+        """MeV: the readout threshold, or what stands for it."""
+        return float(self.preprocessing.count_levels[0])

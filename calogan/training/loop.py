@@ -135,9 +135,7 @@ def new_trainer(card: Card, showers: Showers) -> Trainer:
     from calogan.training.gan import GanTrainer
     from calogan.training.vae import VaeTrainer
 
-    data = TrainingData.of(
-        showers, card.condition_list, card.data.readout_threshold, card.data.mirror
-    )
+    data = TrainingData.of(showers, card.condition_list, card.data)
     if card.training.method == "vae":
         return VaeTrainer(data, card.generator, card.training, card.vae)
     return GanTrainer(data, card.generator, card.training, card.critic)

@@ -12,13 +12,18 @@ always at its optimum.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
+from numpy.typing import NDArray
 
 from calogan.conditions import condition_basis
+from calogan.features import SHARPNESS, log_energy, ring_sums, soft_step
+from calogan.geometry import Geometry
 
 DEGREE = 4
 """Of the polynomials of the conditions."""
@@ -31,8 +36,6 @@ STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STEP_SHARPNESS = 4.0
 CELL_STEPS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """The same for cell energies, in units of the readout threshold: what lone particles leave."""
-CELL_SHARPNESS = 5.0
-"""Of the steps in the logarithm of a cell's energy."""
 
 
 class Marginals(tf.Module):  # type: ignore[misc]
@@ -91,6 +94,49 @@ def cell_distribution(standardised: Any, energies: Any, lowest: float) -> Any:
     energies : (n, n_voxels), MeV
     lowest : MeV; the readout threshold, or what stands for it where there is none
     """
-    logarithms = ops.log(ops.maximum(energies, 1e-6))
     at = [float(np.log(lowest * step)) for step in CELL_STEPS]
-    return ops.concatenate([powers(standardised), steps(logarithms, at, CELL_SHARPNESS)], axis=1)
+    lit = steps(log_energy(energies, ops), at, SHARPNESS)
+    return ops.concatenate([powers(standardised), lit], axis=1)
+
+
+LEAST_RING_SPREAD = 0.01
+"""Of the number of lit cells of a ring: one of ten thousand showers lights a cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class RingDistribution:
+    """What tells the distribution of each ring's energy and of how many of its cells are lit.
+
+    Each function in units of its spread over the training showers: so a gap counts as many standard
+    errors in a ring that is hardly ever lit as in the core.
+    """
+
+    geometry: Geometry
+    lowest: float
+    """MeV; the readout threshold."""
+    mean: NDArray[np.float32]
+    """(n_functions,)."""
+    spread: NDArray[np.float32]
+
+    @staticmethod
+    def fit(energies: NDArray[np.float32], geometry: Geometry, lowest: float) -> RingDistribution:
+        """Measure means and spreads on training showers, (n, n_voxels) in MeV."""
+        n = 7 * (int(geometry.rings[-1]) + 1)
+        blank = RingDistribution(geometry, lowest, np.zeros(n, np.float32), np.ones(n, np.float32))
+        raw = blank._raw(energies, np)
+        spread = np.maximum(raw.std(axis=0), LEAST_RING_SPREAD)
+        return RingDistribution(geometry, lowest, raw.mean(axis=0), spread)
+
+    def __call__(self, energies: Any, xp: ModuleType) -> Any:
+        """The functions, (n, 7 n_rings), of showers (n, n_voxels) in MeV."""
+        standardised = (self._raw(energies, xp) - self.mean) / self.spread
+        return xp.clip(standardised, -CLIP, CLIP)
+
+    def _raw(self, energies: Any, xp: ModuleType) -> Any:
+        sums = xp.log1p(ring_sums(energies, self.geometry, xp) * (3 / self.lowest))
+        logarithms = log_energy(energies, xp)
+        counts = [
+            ring_sums(soft_step(logarithms, self.lowest * step, xp), self.geometry, xp)
+            for step in CELL_STEPS
+        ]
+        return xp.concatenate([sums, xp.square(sums), *counts], axis=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calogan.conditions import condition_basis, spread_by_condition
 from calogan.errors import CaloganError
-from calogan.features import layer_matrix, moment_matrix, shape_features
+from calogan.features import layer_sums, log_energy, shape_features, soft_step
 from calogan.geometry import Geometry
 from calogan.showers import Showers
 
@@ -24,9 +24,6 @@ FIT_SHOWERS = 50_000
 """Showers enough to measure means and spreads."""
 SPREAD_SHOWERS = 1000
 """Showers at whose conditions the largest spread of any voxel is looked for."""
-N_COUNT_LEVELS = 14
-COUNT_SHARPNESS = 5.0
-"""Of a soft threshold: cells count half at it, 1 - 1/(1 + 2⁵) at twice its energy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +44,26 @@ class Preprocessing:
     """(n_basis, n_voxels): their variances."""
     least_voxel_variance: float
     count_levels: NDArray[np.float32]
-    """MeV, (N_COUNT_LEVELS,): energies at which cells are counted, softly, per layer."""
+    """MeV, (n,): energies at which cells are counted, softly, per layer."""
     mean: NDArray[np.float32]
     """(n_basis, n_features): the features' means in the basis of the conditions."""
     log_spread: NDArray[np.float32]
     """(n_basis, n_features): the logarithm of their standard deviations."""
+    shape_floor: float
+    """MeV, as `[training] shape_floor`."""
+    limit: float
+    """Standard deviations beyond which features enter by their logarithm."""
 
     @staticmethod
-    def fit(showers: Showers, conditions: NDArray[np.float32], threshold: float) -> Preprocessing:
+    def fit(
+        showers: Showers,
+        conditions: NDArray[np.float32],
+        threshold: float,
+        *,
+        count_levels: int = 14,
+        shape_floor: float = 0.0,
+        limit: float | None = None,
+    ) -> Preprocessing:
         """Measure the scales.
 
         Parameters
@@ -62,6 +71,8 @@ class Preprocessing:
         showers : the training showers
         conditions : (n, n_conditions), as the network sees them
         threshold : readout threshold in MeV, 0 for none
+        count_levels : number of energies at which cells are counted
+        shape_floor, limit : as `[training] shape_floor` and `feature_limit`
 
         Raises
         ------
@@ -77,7 +88,7 @@ class Preprocessing:
             )
         lowest = threshold or float(np.quantile(positive, 0.05))
         floor = lowest / 3
-        levels = np.geomspace(lowest, np.quantile(positive, 0.99), N_COUNT_LEVELS)
+        levels = np.geomspace(lowest, np.quantile(positive, 0.99), count_levels)
         basis = condition_basis(conditions, np).astype(np.float64)
         voxel_mean, voxel_variance = _variance_by_condition(np.log1p(energies / floor), basis)
         variances = basis[:SPREAD_SHOWERS] @ voxel_variance
@@ -90,6 +101,8 @@ class Preprocessing:
             levels.astype(np.float32),
             np.zeros(0, np.float32),
             np.zeros(0, np.float32),
+            shape_floor,
+            limit or np.inf,
         )
         raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
         mean, log_spread = spread_by_condition(raw, basis)
@@ -123,12 +136,23 @@ class Preprocessing:
         conditions : (n, n_conditions), as the network sees them
         xp : `numpy` or `keras.ops`
         """
-        return self._standardised(self._raw_features(energies, incident, xp), conditions, xp)
+        raw = self._raw_features(energies, incident, xp)
+        return self.limited(self._standardised(raw, conditions, xp), xp)
+
+    def limited(self, features: Any, xp: ModuleType) -> Any:
+        """Standardised features, those beyond the limit by their logarithm; the same shape."""
+        if np.isinf(self.limit):
+            return features
+        beyond = xp.maximum(xp.abs(features) / self.limit, 1.0)
+        return features * (1.0 + xp.log(beyond)) / beyond
 
     def energy_features(
         self, layer_energies: Any, incident: Any, conditions: Any, xp: ModuleType
     ) -> Any:
-        """The first `n_energy_features` of `features`, from layer energies (n, n_layers) in MeV."""
+        """The first `n_energy_features` of `features`, from layer energies (n, n_layers) in MeV.
+
+        Without the limit.
+        """
         raw = self._raw_energy_features(layer_energies, incident, xp)
         return self._standardised(raw, conditions, xp)
 
@@ -148,18 +172,15 @@ class Preprocessing:
         return xp.concatenate([total / incident, logs], axis=1)
 
     def _raw_features(self, energies: Any, incident: Any, xp: ModuleType) -> Any:
-        n_layers = self.geometry.n_layers
-        shapes = shape_features(energies, moment_matrix(self.geometry), n_layers, xp)
+        shapes = shape_features(energies, self.geometry, xp, self.shape_floor)
         layer_energies = shapes.pop("layer_energy")
-        log_energy = xp.log(xp.maximum(energies, 1e-6))
         columns = [
             self._raw_energy_features(layer_energies, incident, xp),
             *shapes.values(),
         ]
-        to_layers = layer_matrix(self.geometry)
+        logarithms = log_energy(energies, xp)
         for level in self.count_levels:
-            steps = xp.tanh(0.5 * COUNT_SHARPNESS * (log_energy - float(np.log(level))))
-            columns.append(xp.matmul(0.5 + 0.5 * steps, to_layers))
+            columns.append(layer_sums(soft_step(logarithms, level, xp), self.geometry, xp))
         return xp.concatenate(columns, axis=1)
 
 

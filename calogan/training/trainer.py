@@ -14,7 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from calogan.card.keys import GeneratorCard, Training
-from calogan.features import layer_matrix
+from calogan.features import layer_sums
 from calogan.networks.generator import (
     build_generator,
     latent_sizes,
@@ -27,11 +27,21 @@ from calogan.training.calibration import calibrate
 from calogan.training.data import TrainingData
 from calogan.training.marginals import Marginals, distribution
 from calogan.training.preprocessing import Preprocessing
+from calogan.training.start import match_start
 
 SAMPLE_SHOWERS = 20_000
 """Training showers kept to calibrate the energy scale and to fit the yardstick on."""
 ENERGY_SHOWERS = 2048
 """Showers whose layer energies are compared in one update: without cells they cost little."""
+
+
+def normal(shape: Any, seed: Any) -> Any:
+    """Standard normal numbers, a function of the seed.
+
+    The algorithm is named, although it is what TensorFlow chooses: compiled by XLA on a processor,
+    the choice itself makes the same numbers take thirty times as long.
+    """
+    return tf.random.stateless_normal(shape, seed, alg="philox")
 
 
 class Trainer(ABC):
@@ -61,7 +71,14 @@ class Trainer(ABC):
         showers, inputs = data.showers, data.inputs
         geometry = showers.geometry
         incident = 1000 * showers.incident_energy.astype(np.float32)
-        self.preprocessing = Preprocessing.fit(showers, inputs, data.threshold)
+        self.preprocessing = Preprocessing.fit(
+            showers,
+            inputs,
+            data.threshold,
+            count_levels=training.count_levels,
+            shape_floor=training.shape_floor,
+            limit=training.feature_limit,
+        )
         self.n_conditions = inputs.shape[1]
 
         self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
@@ -78,6 +95,11 @@ class Trainer(ABC):
             (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
             dtype=self._dtype,
         )
+        if generator.heads == "joint" and generator.cell_latents:
+            turns = training.random_turns > 0
+            alike = geometry.rings if turns else np.arange(geometry.n_voxels)
+            lit = data.threshold or self.preprocessing.energy_floor
+            match_start(self.generator, self.sample, inputs, lit, alike, training.seed)
         self._layer_energy_part = layer_energy_part(self.generator, geometry.n_layers)
         self.latent_sizes = list(latent_sizes(generator, geometry).values())
         self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
@@ -86,15 +108,16 @@ class Trainer(ABC):
         self._energies = tf.constant(showers.energies)
         self._incident = tf.constant(incident[:, None])
         self._inputs = tf.constant(inputs)
-        layers = showers.energies @ layer_matrix(geometry)
+        layers = layer_sums(showers.energies, geometry, np)
         self._energy_features = tf.constant(
             self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
         functions = distribution(self._energy_features[:1])
         self._energy_marginals = Marginals(functions.shape[1], self.n_conditions)
-        self._columns = tf.constant(voxel_columns(geometry))
-        self._mirrors = tf.constant(data.mirrors)
-        self._run = tf.function(self._updates, jit_compile=training.jit)
+        self._columns = tf.constant(voxel_columns(geometry, self.generator.outputs[0].shape[-1]))
+        self._symmetries = tf.constant(data.symmetries)
+        # Compiled one by one: XLA on a processor runs the body of a loop several times slower.
+        self._run = tf.function(self._next_update, jit_compile=training.jit)
 
     @property
     def update(self) -> int:
@@ -103,8 +126,8 @@ class Trainer(ABC):
 
     def advance(self, updates: int) -> dict[str, float]:
         """Do `updates` generator updates; returns the means of the logged quantities."""
-        means = self._run(tf.constant(updates, tf.int32))
-        return dict(zip(self.logged, means.numpy().tolist(), strict=True))
+        total = sum(self._run().numpy() for _ in range(updates))
+        return dict(zip(self.logged, (total / updates).tolist(), strict=True))
 
     def largest_weight(self) -> float:
         """Largest magnitude among the averaged weights; not finite once a training has diverged."""
@@ -181,13 +204,11 @@ class Trainer(ABC):
         optimizer.build(variables)
         return optimizer
 
-    def _updates(self, updates: Any) -> Any:
-        totals = tf.zeros(len(self.logged))
-        for _ in tf.range(updates):
-            seed = tf.stack([tf.constant(self.training.seed, tf.int64), self._update])
-            totals += self._one_update(seed)
-            self._update.assign_add(1)
-        return totals / tf.cast(updates, tf.float32)
+    def _next_update(self) -> Any:
+        seed = tf.stack([tf.constant(self.training.seed, tf.int64), self._update])
+        logged = self._one_update(seed)
+        self._update.assign_add(1)
+        return logged
 
     def _batch(self, seed: Any) -> tuple[Any, Any, Any, Any]:
         """Random real showers, their incident energies and conditions, and latents."""
@@ -195,10 +216,10 @@ class Trainer(ABC):
         seeds = tf.random.split(seed, 3)
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
         energies = tf.gather(self._energies, index)
-        if len(self._mirrors) > 1:
-            which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._mirrors), tf.int32)
-            energies = tf.gather(energies, tf.gather(self._mirrors, which), batch_dims=1)
-        latent = tf.random.stateless_normal((n, sum(self.latent_sizes)), seeds[2])
+        if len(self._symmetries) > 1:
+            which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._symmetries), tf.int32)
+            energies = tf.gather(energies, tf.gather(self._symmetries, which), batch_dims=1)
+        latent = normal((n, sum(self.latent_sizes)), seeds[2])
         return energies, tf.gather(self._incident, index), tf.gather(self._inputs, index), latent
 
     def _generate(self, latent: Any, inputs: Any, incident: Any) -> Any:
@@ -213,18 +234,21 @@ class Trainer(ABC):
         """
         if self.training.energy_marginals == 0:
             return tf.constant(0.0)
-        seeds = tf.random.split(seed, 2)
-        n = ENERGY_SHOWERS
-        index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
-        latent = tf.random.stateless_normal((n, self.latent_sizes[0]), seeds[1])
-        inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
-        trunk, heads = self._layer_energy_part
-        hidden = trunk([latent, inputs], training=True)
-        logits = [head(hidden) for head in heads]
-        layers = ops.sigmoid(ops.cast(ops.concatenate(logits, axis=1), "float32")) * incident
-        made = self.preprocessing.energy_features(layers, incident, inputs, ops)
-        real = tf.gather(self._energy_features, index)
+        made, real, inputs = self._energy_pairs(seed, ENERGY_SHOWERS)
         return self._energy_marginals.mismatch(distribution(made), distribution(real), inputs)
+
+    def _energy_pairs(self, seed: Any, n: int) -> tuple[Any, Any, Any]:
+        """Response and layer energies of n showers, generated and real, standardised as
+        `Preprocessing.energy_features`, (n, 1 + n_layers) each; and their conditions."""
+        seeds = tf.random.split(seed, 2)
+        index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
+        latent = normal((n, self.latent_sizes[0]), seeds[1])
+        inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
+        part = self._layer_energy_part
+        logits = part.logits([latent, inputs], training=True)
+        layers = part.fractions(ops.cast(logits, "float32")) * incident
+        made = self.preprocessing.energy_features(layers, incident, inputs, ops)
+        return made, tf.gather(self._energy_features, index), inputs
 
     def _views(self, energies: Any, incident: Any, inputs: Any) -> list[Any]:
         return [

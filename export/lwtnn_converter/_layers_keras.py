@@ -143,7 +143,7 @@ def _array(name: str, layer: Any, what: str, tensor: Any) -> Array:
     return array
 
 
-def _flat(array: Array) -> list[float]:
+def flat(array: Array) -> list[float]:
     """Row-major list of the values as float32 holds them."""
     values: list[float] = array.astype(np.float32).ravel().tolist()
     return values
@@ -161,7 +161,7 @@ def _check_plain(name: str, layer: Any) -> None:
 # Layers on a vector, or on each step of a sequence
 
 
-def _activation_chain(act: Activation, width: int) -> list[LayerJson]:
+def activation_chain(act: Activation, width: int) -> list[LayerJson]:
     """An activation as a layer of its own."""
     if act == _LINEAR:
         return []
@@ -194,16 +194,16 @@ def _scaled(before: Any, scale: Any, after: Any, width: int) -> list[LayerJson]:
         plain = {
             "architecture": "dense",
             "weights": [],
-            "bias": _flat(after),
+            "bias": flat(after),
             "activation": "linear",
         }
         addition = [LayerJson(plain, width)]
-    weights = {"architecture": "normalization", "weights": _flat(scale), "bias": _flat(bias)}
+    weights = {"architecture": "normalization", "weights": flat(scale), "bias": flat(bias)}
     return [LayerJson(weights, width), *addition]
 
 
 def _activation_layer(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
-    return _activation_chain(_ACTIVATION_LAYERS[type(layer)](name, layer, rank), width)
+    return activation_chain(_ACTIVATION_LAYERS[type(layer)](name, layer, rank), width)
 
 
 def _dense(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
@@ -213,8 +213,8 @@ def _dense(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
     bias = _bias(name, layer, layer, kernel.shape[1])
     json = {
         "architecture": "dense",
-        "weights": _flat(kernel.T * act.scale),
-        "bias": _flat(bias * act.scale),
+        "weights": flat(kernel.T * act.scale),
+        "bias": flat(bias * act.scale),
         "activation": act.json,
     }
     return [LayerJson(json, kernel.shape[1])]
@@ -255,7 +255,7 @@ def _scale(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
 
 
 def _component(kernel: Array, bias: Array, scale: float = 1.0) -> dict[str, list[float]]:
-    return {"weights": _flat(kernel.T * scale), "bias": _flat(bias * scale)}
+    return {"weights": flat(kernel.T * scale), "bias": flat(bias * scale)}
 
 
 def _highway(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
@@ -326,7 +326,7 @@ def _rnn(
         scale = activations[gate].scale
         components[gate] = {
             **_component(kernel[:, columns], bias[columns], scale),
-            "U": _flat(recurrent[:, columns].T * scale),
+            "U": flat(recurrent[:, columns].T * scale),
         }
     return components
 
@@ -406,14 +406,14 @@ def _conv1d(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
         kernel, dilation = _evened(kernel, dilation), 1
     json = {
         "architecture": "conv1d",
-        "weights": _flat(kernel.transpose(2, 1, 0) * inside.scale),
-        "bias": _flat(_bias(name, layer, layer, layer.filters) * inside.scale),
+        "weights": flat(kernel.transpose(2, 1, 0) * inside.scale),
+        "bias": flat(_bias(name, layer, layer, layer.filters) * inside.scale),
         "dilation_rate": dilation,
         "padding": layer.padding,
         "activation": inside.json,
     }
     conv = LayerJson(json, layer.filters, over_steps=True)
-    return [conv, *_activation_chain(apart, layer.filters)]
+    return [conv, *activation_chain(apart, layer.filters)]
 
 
 def _evened(kernel: Array, dilation: int) -> Array:
@@ -431,7 +431,7 @@ def _embedding(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
     _check_plain(name, layer)
     table = _array(name, layer, "embeddings", layer.embeddings)
     size = int(table.shape[1])
-    sublayer = {"weights": _flat(table.T), "index": 0, "n_out": size}
+    sublayer = {"weights": flat(table.T), "index": 0, "n_out": size}
     json = {"architecture": "embedding", "sublayers": [sublayer], "activation": "linear"}
     return [LayerJson(json, size, over_steps=True)]
 

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from lwtnn_converter import variables
+from lwtnn_converter._group_softmax import STAGES
 from lwtnn_converter._keras_graph import arguments, calls, endpoints, leaves, output_names
 from lwtnn_converter._layers_keras import (
     PER_STEP,
@@ -22,7 +23,7 @@ from lwtnn_converter._layers_keras import (
     LayerJson,
     reject,
 )
-from lwtnn_converter.layers import Gate, Sum
+from lwtnn_converter.layers import Gate, GroupSoftmax, Sum
 
 __all__ = ["ConversionError", "convert", "template"]
 
@@ -106,8 +107,8 @@ class _Builder:
         self.inputs: dict[str, _Value] = {}
         self.outputs: dict[str, _Value] = {}
         self.layer_names: dict[int, str] = {}
-        self._layer_index: dict[tuple[int, int, int], int] = {}
-        self._chains: dict[tuple[int, int, int], list[LayerJson]] = {}
+        self._layer_index: dict[tuple[int, str, int, int], int] = {}
+        self._chains: dict[tuple[int, str, int, int], list[LayerJson]] = {}
         self._path: list[str] = []
 
     def widths(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
@@ -132,13 +133,17 @@ class _Builder:
         value: _Value,
         kind: str,
         build: Callable[[str, Any, int, int], list[LayerJson]],
+        stage: str = "",
     ) -> _Value:
-        """Nodes for the lwtnn layers of one Keras layer; a layer used again keeps its weights."""
-        key = (id(layer), value.width, value.rank)
+        """Nodes for the lwtnn layers of one Keras layer; a layer used again keeps its weights.
+
+        `stage` tells chains apart if a layer needs several.
+        """
+        key = (id(layer), stage, value.width, value.rank)
         if key not in self._chains:
             self._chains[key] = build(self.name(layer), layer, value.width, value.rank)
         for part, item in enumerate(self._chains[key]):
-            place = (id(layer), value.width, part)
+            place = (id(layer), stage, value.width, part)
             if place not in self._layer_index:
                 self._layer_index[place] = len(self.layers)
                 self.layer_names[len(self.layers)] = self.name(layer)
@@ -313,18 +318,34 @@ def _merge(kind: str) -> Callable[[_Builder, Any, list[_Value]], _Value]:
         widths = [value.width for value in values]
         if kind == "add" and len(set(widths)) > 1:
             raise builder.reject(layer, f"adds widths {widths}; lwtnn adds equal widths only")
-        width = sum(widths) if kind == "concatenate" else widths[0]
-        return _Value(builder.node(kind, values), width, False, 2)
+        return _merged(builder, kind, *values)
 
     return convert_merge
+
+
+def _merged(builder: _Builder, kind: str, *values: _Value) -> _Value:
+    width = sum(value.width for value in values) if kind == "concatenate" else values[0].width
+    return _Value(builder.node(kind, values), width, False, 2)
 
 
 def _gate(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
     if any(value.sequence for value in values):
         raise builder.reject(layer, "gates sequences; lwtnn merges vectors only")
-    node = builder.node("concatenate", values)
-    both = _Value(node, sum(value.width for value in values), False, 2)
-    return builder.chain(layer, both, "", PER_STEP[Gate])
+    return builder.chain(layer, _merged(builder, "concatenate", *values), "", PER_STEP[Gate])
+
+
+def _group_softmax(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
+    """softmax(x + spread(g - log(sums(softmax(x))))), with a 0 at the end of x."""
+    if any(value.sequence for value in values):
+        raise builder.reject(layer, "shares out sequences; lwtnn merges vectors only")
+    logits, groups = values
+
+    def stage(name: str, value: _Value) -> _Value:
+        return builder.chain(layer, value, "", STAGES[name], name)
+
+    logits = _merged(builder, "concatenate", logits, stage("zero", groups))
+    gained = _merged(builder, "add", groups, stage("minus_log_sums", logits))
+    return stage("softmax", _merged(builder, "add", logits, stage("spread", gained)))
 
 
 def _time_distributed(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
@@ -387,6 +408,7 @@ def _make_table() -> dict[type, Callable[[_Builder, Any, list[_Value]], _Value]]
         layers.Add: _merge("add"),
         layers.Concatenate: _merge("concatenate"),
         Gate: _gate,
+        GroupSoftmax: _group_softmax,
         Sum: _sum,
         layers.TimeDistributed: _time_distributed,
         layers.Flatten: _flat,

@@ -6,12 +6,14 @@ is saved and loaded like any other once this module is imported.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-__all__ = ["Gate", "Highway", "Maxout", "Sum", "absolute"]
+__all__ = ["Gate", "GroupSoftmax", "Highway", "Maxout", "Scale", "Sum", "absolute"]
 
 _register = keras.saving.register_keras_serializable(package="lwtnn_converter")
 
@@ -55,6 +57,92 @@ class Gate(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         vector, _ = input_shape
         return (vector[0], None if vector[1] is None else vector[1] + 1)
+
+
+LOG_RANGE = 16.0
+"""The logarithm of `GroupSoftmax` goes from -16 to 0."""
+LOG_RAMPS = 128
+"""Straight pieces that it is made of: of an eighth each, so it is right to 0.001."""
+LOG_STEP = LOG_RANGE / LOG_RAMPS
+LOG_SHIFT = LOG_STEP**2 / 16
+"""Chords lie below the logarithm, by LOG_STEP² / 8 at most: half of it is added everywhere."""
+
+
+@_register
+class GroupSoftmax(keras.layers.Layer):
+    """A softmax in which each group of entries has a share of its own: many softmaxes, one layer.
+
+    ``GroupSoftmax(sizes)([x, g])`` takes logits x of shape (batch, sum of sizes), the groups one
+    after the other, and logits g of the groups, (batch, number of groups + 1), the last for what is
+    left over. Within a group the result is a softmax of x, times the group's entry in the softmax
+    of g: ``softmax(x + g - log(sum of exp(x) over the group))``. Its shape is (batch, sum of
+    sizes + 1), with the leftover last.
+
+    lwtnn has no logarithm. Its place takes a sum of ramps (`hard_sigmoid`), a function of the
+    group's part in a softmax of all logits together: right to 0.001 down to exp(-16), constant
+    below. This layer computes the same function, so that nothing changes on the way to lwtnn.
+    """
+
+    def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = tuple(int(size) for size in sizes)
+        if not self.sizes or min(self.sizes) < 1:
+            raise ValueError(
+                f"GroupSoftmax {self.name!r} needs groups of 1 or more; found {list(sizes)}"
+            )
+
+    def build(self, input_shape: Any) -> None:
+        wanted = (sum(self.sizes), len(self.sizes) + 1)
+        two = isinstance(input_shape, (list, tuple)) and len(input_shape) == 2
+        if not two or tuple(shape[-1] for shape in input_shape) != wanted:
+            raise ValueError(
+                f"GroupSoftmax {self.name!r} takes a list of two tensors, logits (batch, "
+                f"{wanted[0]}) and logits of its groups (batch, {wanted[1]}); found input shape "
+                f"{input_shape}"
+            )
+        super().build(input_shape)
+
+    def membership(self) -> Any:
+        """1 where an entry of the result is in a group, (sum of sizes + 1, groups + 1)."""
+        groups = np.repeat(np.arange(len(self.sizes) + 1), [*self.sizes, 1])
+        return np.eye(len(self.sizes) + 1, dtype=np.float32)[groups]
+
+    def call(self, inputs: Any) -> Any:
+        logits, groups = inputs
+        together = ops.softmax(ops.concatenate([logits, ops.zeros_like(groups[:, :1])], axis=1))
+        parts = self._sums(together)
+        gained = groups - _ramps(parts)
+        gained = ops.exp(gained - ops.max(gained, axis=1, keepdims=True))
+        factors = gained / ops.sum(parts * gained, axis=1, keepdims=True)
+        return together * self._spread(factors)
+
+    def _sums(self, entries: Any) -> Any:
+        if len(set(self.sizes)) > 1:
+            return ops.matmul(entries, self.membership())
+        grid = ops.reshape(entries[:, :-1], (-1, len(self.sizes), self.sizes[0]))
+        return ops.concatenate([ops.sum(grid, axis=2), entries[:, -1:]], axis=1)
+
+    def _spread(self, factors: Any) -> Any:
+        if len(set(self.sizes)) > 1:
+            return ops.matmul(factors, self.membership().T)
+        repeated = ops.repeat(factors[:, :-1], self.sizes[0], axis=1)
+        return ops.concatenate([repeated, factors[:, -1:]], axis=1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0][0], sum(self.sizes) + 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "sizes": list(self.sizes)}
+
+
+def _ramps(part: Any) -> Any:
+    """The logarithm of a part in (0, 1], from straight pieces; see `GroupSoftmax`."""
+    # Only the ramp in which the part lies is neither at its start nor at its end.
+    which = ops.floor((ops.log(ops.maximum(part, 1e-30)) + LOG_RANGE) / LOG_STEP)
+    which = ops.stop_gradient(ops.clip(which, 0.0, LOG_RAMPS - 1.0))
+    below = LOG_STEP * which - LOG_RANGE
+    ramp = (part * ops.exp(-below) - 1.0) / float(np.expm1(LOG_STEP))
+    return below + LOG_STEP * ops.clip(ramp, 0.0, 1.0) + LOG_SHIFT
 
 
 class _Affine(keras.layers.Layer):

@@ -34,6 +34,32 @@ def test_gate_of_other_shapes(shapes: list[tuple[int, ...]], message: str) -> No
         own.Gate()(tensors if len(tensors) > 1 else tensors[0])
 
 
+@pytest.mark.parametrize("sizes", [(4, 1, 3), (2, 2, 2)])
+def test_group_softmax(sizes: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 3, (200, sum(sizes))).astype(np.float32)
+    groups = rng.normal(0, 2, (200, len(sizes) + 1)).astype(np.float32)
+    layer = own.GroupSoftmax(sizes)
+    found = np.asarray(keras.ops.convert_to_numpy(layer([logits, groups])))
+    shares = np.exp(groups) / np.exp(groups).sum(axis=1, keepdims=True)
+    ends = np.cumsum(sizes)[:-1]
+    parts = [np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) for x in np.split(logits, ends, 1)]
+    expected = [part * share[:, None] for part, share in zip(parts, shares.T, strict=False)]
+    np.testing.assert_allclose(found[:, :-1], np.concatenate(expected, axis=1), rtol=3e-3)
+    np.testing.assert_allclose(found[:, -1], shares[:, -1], rtol=3e-3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    again = own.GroupSoftmax.from_config(layer.get_config())
+    assert again.sizes == sizes
+
+
+def test_group_softmax_of_other_shapes() -> None:
+    with pytest.raises(ValueError, match="needs groups of 1 or more; found"):
+        own.GroupSoftmax([3, 0])
+    message = r"logits \(batch, 5\) and logits of its groups \(batch, 3\); found input shape"
+    with pytest.raises(ValueError, match=message):
+        own.GroupSoftmax([3, 2])([keras.Input((5,)), keras.Input((2,))])
+
+
 def test_highway_starts_near_the_identity() -> None:
     layer = own.Highway(carry_bias=-8.0)
     x = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)

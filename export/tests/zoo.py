@@ -61,6 +61,12 @@ def _gate() -> Any:
     return keras.Model([x, y], kl.Concatenate(name="fractions")(parts))
 
 
+def _group_softmax(sizes: tuple[int, ...]) -> Any:
+    x, y = keras.Input((WIDTH,), name="x"), keras.Input((2,), name="y")
+    parts = [kl.Dense(sum(sizes))(x), kl.Dense(len(sizes) + 1)(y)]
+    return keras.Model([x, y], own.GroupSoftmax(sizes)(parts))
+
+
 def _residual() -> Any:
     x = keras.Input((WIDTH,), name="x")
     dense = kl.Dense(WIDTH, activation="tanh")
@@ -174,6 +180,8 @@ ZOO: dict[str, Callable[[], Any]] = {
     "maxout": lambda: vector(own.Maxout(4, pieces=3)),
     "scale": lambda: vector(own.Scale(), kl.Activation("swish")),
     "gate": _gate,
+    "group softmax": lambda: _group_softmax((4, 1, 3)),
+    "group softmax, equal groups": lambda: _group_softmax((3, 3)),
     "dropped layers": lambda: vector(
         kl.Dropout(0.5),
         kl.GaussianNoise(1.0),

@@ -1,4 +1,4 @@
-"""What a training sees: the store it reads, the split, what is held out, the mirrors."""
+"""What a training sees: the store it reads, the split, what is held out, the symmetries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.reading import store
 from calogan.showers import Showers
-from calogan.training.data import mirror_permutations, split_off
+from calogan.training.data import (
+    TrainingData,
+    mirror_permutations,
+    split_off,
+    turn_permutations,
+)
 from calogan.training.loop import train
 
 
@@ -44,6 +49,66 @@ def test_layers_without_the_symmetry_are_refused(layer: dict[str, object]) -> No
     geometry = Geometry.from_dict({"layers": [layer]})
     with pytest.raises(CaloganError, match="'layer_0' is not symmetric under x -> -x"):
         mirror_permutations(geometry, ["x"])
+
+
+RINGS = {
+    "system": "cylindrical",
+    "r_edges": [0, 2, 5],
+    "alpha": {"low": -np.pi, "high": np.pi, "n": 8},
+}
+FINER = {**RINGS, "alpha": {"low": 0, "high": 2 * np.pi, "n": 12}}
+RING = {**RINGS, "alpha": {"low": 0, "high": 2 * np.pi, "n": 1}}
+
+
+@pytest.mark.parametrize("fastest", ["first", "last"])
+def test_cylindrical_layers_are_mirrored_in_alpha(fastest: str) -> None:
+    geometry = Geometry.from_dict({"layers": [RINGS, FINER, RING], "fastest": fastest})
+    x, y = geometry.centres[:, 0], geometry.centres[:, 1]
+    same, flipped_x, flipped_y, both = mirror_permutations(geometry, ["x", "y"])
+    np.testing.assert_array_equal(same, np.arange(geometry.n_voxels))
+    for permutation, (flip_x, flip_y) in (
+        (flipped_x, (-1, 1)),
+        (flipped_y, (1, -1)),
+        (both, (-1, -1)),
+    ):
+        np.testing.assert_allclose(x[permutation], flip_x * x, atol=1e-9)
+        np.testing.assert_allclose(y[permutation], flip_y * y, atol=1e-9)
+        np.testing.assert_array_equal(geometry.radii[permutation], geometry.radii)
+
+
+def test_sectors_that_a_reflection_tears_are_refused() -> None:
+    turned = {**RINGS, "alpha": {"low": 0.1, "high": 2 * np.pi + 0.1, "n": 8}}
+    with pytest.raises(CaloganError, match=r"'layer_0' is not symmetric under y -> -y: only"):
+        mirror_permutations(Geometry.from_dict({"layers": [turned]}), ["y"])
+
+
+@pytest.mark.parametrize("fastest", ["first", "last"])
+def test_layers_turn_together_by_their_coarsest_common_angle(fastest: str) -> None:
+    geometry = Geometry.from_dict({"layers": [RINGS, FINER, RING], "fastest": fastest})
+    turns = turn_permutations(geometry)
+    assert len(turns) == 4
+    where = geometry.centres[:, 0] + 1j * geometry.centres[:, 1]
+    for i, turn in enumerate(turns):
+        np.testing.assert_allclose(where[turn] * 1j**i, where, atol=1e-9)
+        np.testing.assert_array_equal(geometry.layer_index[turn], geometry.layer_index)
+
+
+def test_squares_do_not_turn() -> None:
+    with pytest.raises(CaloganError, match=r"'front' of geometry 'small' cannot be turned"):
+        turn_permutations(make_card().build_geometry())
+
+
+def test_turns_and_mirrors_make_a_group() -> None:
+    rings = {"name": "rings", "layers": [RINGS]}
+    card = make_card(data={"mirror": ["y"], "turn": True}, geometry=rings)
+    geometry = card.build_geometry()
+    small = make_showers(3, seed=1)
+    showers = Showers(np.ones((3, geometry.n_voxels), np.float32), small.conditions, geometry)
+    found = TrainingData.of(showers, card.condition_list, card.data).symmetries
+    np.testing.assert_array_equal(found[0], np.arange(geometry.n_voxels))
+    elements = {tuple(p) for p in found.tolist()}
+    assert len(elements) == 16
+    assert {tuple(a[b]) for a in found for b in found} == elements
 
 
 def test_a_condition_that_the_store_lacks_is_said(data: Path, tmp_path: Path) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.samples import make_card, make_showers
 
 from calogan.conditions import network_input
+from calogan.errors import CaloganError
+from calogan.features import layer_sums
+from calogan.geometry import Geometry
 from calogan.networks.generator import voxel_fractions
 from calogan.showers import Showers
 from calogan.training.gan import GanTrainer
@@ -89,6 +95,104 @@ def test_settings_of_the_loop_run(showers: Showers, setting: dict[str, object]) 
     penalties = {"gradient_penalty"} if "gradient_penalty" in setting else {"r1", "r2"}
     others = {"critic_loss", "score_gap", "generator_loss", "energy_mismatch", "cell_mismatch"}
     assert losses.keys() == penalties | others
+
+
+def _rings(n: int) -> Showers:
+    """Showers in a ring of 8 sectors, of which the first two hold everything."""
+    geometry = Geometry.from_dict({"layers": [RING]})
+    conditions = make_showers(n, seed=1).conditions
+    energies = np.zeros((n, 8), np.float32)
+    energies[:, 0], energies[:, 1] = 3, 1
+    return Showers(energies, conditions, geometry)
+
+
+RING = {
+    "system": "cylindrical",
+    "r_edges": [0, 5],
+    "alpha_edges": np.linspace(-np.pi, np.pi, 9).tolist(),
+}
+
+
+def test_showers_are_turned_as_often_as_the_card_says() -> None:
+    card = make_card(
+        data={"mirror": []},
+        training={"random_turns": 0.5, "batch_size": 4000},
+        geometry={"layers": [RING]},
+    )
+    trainer = new_trainer(card, _rings(40))
+    values = tf.Variable(np.tile([[3.0, 1, 0, 0, 0, 0, 0, 0]], (4000, 1)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        turned = trainer._turned(values, tf.constant([1, 2], tf.int64))
+        total = tf.reduce_sum(turned * tf.range(8.0))
+    first = np.asarray(turned).argmax(axis=1)
+    counts = np.bincount(first, minlength=8) / 4000
+    assert counts[0] == pytest.approx(0.5 + 0.5 / 8, abs=0.03)
+    np.testing.assert_allclose(counts[1:], 0.5 / 8, atol=0.015)
+    np.testing.assert_array_equal(np.asarray(turned)[np.arange(4000), (first + 1) % 8], 1)
+    # The gradient finds its way back to the cell that the energy came from.
+    gradient = np.asarray(tape.gradient(total, values))
+    np.testing.assert_array_equal(gradient, (np.arange(8) + first[:, None]) % 8)
+
+
+def test_random_turns_need_a_mesh_that_turns(showers: Showers) -> None:
+    with pytest.raises(CaloganError, match=r"set \[data\] turn = false and"):
+        new_trainer(make_card(training={"random_turns": 0.5}), showers)
+
+
+def test_joint_heads_and_limits_train(showers: Showers) -> None:
+    card = make_card(
+        generator={"heads": "joint"}, training={"feature_limit": 3.0, "count_levels": 4}
+    )
+    trainer = new_trainer(card, showers)
+    assert np.isfinite(list(trainer.advance(3).values())).all()
+    assert trainer.preprocessing.n_features == 1 + (1 + 6 + 4) * showers.geometry.n_layers
+
+
+@pytest.mark.parametrize("heads", ["layers", "joint"])
+def test_energy_steps_train_layer_energies_and_cells_apart(showers: Showers, heads: str) -> None:
+    card = make_card(generator={"heads": heads}, training={"energy_steps": 3})
+    trainer = new_trainer(card, showers)
+    energies = {id(v) for v in trainer._layer_energy_part.logits.trainable_variables}
+    variables = trainer.generator.trainable_variables
+
+    def changed(step: Callable[[], Any]) -> set[int]:
+        before = [v.numpy() for v in variables]
+        step()
+        return {id(v) for v, old in zip(variables, before, strict=True) if (v.numpy() != old).any()}
+
+    seed = tf.constant([1, 2], tf.int64)
+    assert changed(lambda: trainer._energy_steps(seed)) == energies
+    mismatch = tf.constant(0.0)
+    batch = trainer._batch(seed)
+    assert changed(lambda: trainer._generator_step(batch, seed, mismatch)).isdisjoint(energies)
+    assert np.isfinite(list(trainer.advance(2).values())).all()
+
+
+def test_energy_steps_learn_how_layers_go_together() -> None:
+    """The correlation of the layers' energies, which no distribution of one number knows of."""
+    showers = make_showers(2000, seed=5)
+    incident = 1000 * showers.incident_energy[:, None]
+    card = make_card(
+        generator={"heads": "joint", "layer_hidden": [32, 32]},
+        critic={"feature_hidden": [32, 32]},
+        training={"energy_steps": 1, "updates": 400, "r1": 0.02, "r2": 0.02, "jit": True},
+    )
+    trainer = new_trainer(card, showers)
+    step = tf.function(trainer._energy_steps, jit_compile=True)
+    for update in range(400):
+        step(tf.constant([1, update], tf.int64))
+    inputs = network_input(card.condition_list, showers.conditions)
+    part = trainer._layer_energy_part
+    latent = np.random.default_rng(1).standard_normal((2000, 4)).astype(np.float32)
+    made = np.asarray(part.fractions(part.logits([latent, inputs]))) * incident
+    real = layer_sums(showers.energies, showers.geometry, np)
+    found, expected = (
+        np.corrcoef(trainer.preprocessing.energy_features(e.astype("f4"), incident, inputs, np).T)[
+            1, 2
+        ]
+        for e in (made, real)
+    )
+    assert found == pytest.approx(expected, abs=0.15)
 
 
 def test_the_noise_is_a_function_of_seed_and_update(showers: Showers) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
+from calogan.errors import CaloganError
+from calogan.geometry import Geometry
 from calogan.training.marginals import (
     CELL_STEPS,
     Marginals,
+    RingDistribution,
     cell_distribution,
     distribution,
     powers,
@@ -71,6 +75,38 @@ def test_steps_see_what_powers_do_not() -> None:
     found = [np.asarray(distribution(x)).mean(axis=0) for x in (lumps, normal)]
     gap = found[0] - found[1]
     assert np.abs(gap[:2]).max() < 0.03 < 0.06 < np.abs(gap[2:]).max()
+
+
+@pytest.mark.parametrize("fastest", ["first", "last"])
+@pytest.mark.parametrize("second", [4, 6])
+def test_rings_have_an_energy_and_numbers_of_lit_cells(fastest: str, second: int) -> None:
+    layers = [
+        {"system": "cylindrical", "r_edges": [0, 2, 5], "alpha": {"low": 0, "high": 6, "n": n}}
+        for n in (4, second)
+    ]
+    geometry = Geometry.from_dict({"layers": layers, "fastest": fastest})
+    assert geometry.rings.shape == (geometry.n_voxels,)
+    assert len({*zip(geometry.rings.tolist(), geometry.radii.tolist(), strict=True)}) == 4
+    rng = np.random.default_rng(1)
+    energies = (10 * rng.random((200, geometry.n_voxels)) ** 8).astype(np.float32)
+    rings = RingDistribution.fit(energies, geometry, 0.1)
+    found = rings(energies, np)
+    assert found.shape == (200, 7 * 4)
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=0.05)
+    np.testing.assert_allclose(found.std(axis=0), 1, atol=0.1)
+    np.testing.assert_allclose(np.asarray(rings(energies, ops)), found, rtol=1e-3, atol=1e-3)
+    # The lit cells of the third ring, at half the height of its second step, 0.2 MeV.
+    one = np.zeros((1, geometry.n_voxels), np.float32)
+    one[0, np.flatnonzero(geometry.rings == 2)[:3]] = 0.2
+    index = 2 * 4 + 4 + 2
+    raw = rings(one, np)[0, index] * rings.spread[index] + rings.mean[index]
+    assert raw == pytest.approx(1.5, abs=1e-3)
+
+
+def test_squares_have_no_rings() -> None:
+    geometry = Geometry.from_dict({"layers": [{"x_edges": [0, 1], "y_edges": [0, 1]}]})
+    with pytest.raises(CaloganError, match=r"is cartesian: only.*ring_marginals = 0"):
+        RingDistribution.fit(np.ones((3, 1), np.float32), geometry, 0.1)
 
 
 def test_cells_are_dark_or_lit() -> None:

@@ -63,6 +63,20 @@ def test_energy_features_are_the_first_features(showers: Showers, fitted: Prepro
     np.testing.assert_allclose(found, features[:, : found.shape[1]], rtol=1e-4, atol=1e-4)
 
 
+def test_beyond_the_limit_features_grow_by_their_logarithm(
+    showers: Showers, fitted: Preprocessing
+) -> None:
+    inputs = network_input(make_card().condition_list, showers.conditions)
+    incident = 1000 * showers.incident_energy[:, None]
+    limited = Preprocessing.fit(showers, inputs, 0.1, limit=2.0)
+    free, found = (p.features(showers.energies, incident, inputs, np) for p in (fitted, limited))
+    inside = np.abs(free) <= 2
+    np.testing.assert_array_equal(found[inside], free[inside])
+    beyond = 2 * (1 + np.log(np.abs(free[~inside]) / 2)) * np.sign(free[~inside])
+    assert beyond.size > 100
+    np.testing.assert_allclose(found[~inside], beyond, rtol=1e-5)
+
+
 def test_an_empty_shower_gives_finite_features(showers: Showers, fitted: Preprocessing) -> None:
     nothing = np.zeros((1, showers.geometry.n_voxels), np.float32)
     features = fitted.features(nothing, np.ones((1, 1), np.float32), np.zeros((1, 2), "f4"), np)
