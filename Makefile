@@ -3,11 +3,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build
 CPP := $(BUILD)/cpp
-LIBRARY := libcalogan_runner.$(if $(filter Darwin,$(shell uname)),dylib,so)
 SAMPLE := data/lar_photons
 export TF_CPP_MIN_LOG_LEVEL := 3
 
-.PHONY: help setup demo benchmark-cpp test test-python test-cpp sanitize lint lint-cpp clean
+# Geant4, for the example that needs it: GEANT4_DIR says where it is, or what stands beside the checkout
+# installs it, or CMake finds it (CMAKE_PREFIX_PATH). Without it the example is left out.
+GEANT4_INSTALLER := $(wildcard ../shared/geant4/install.sh)
+ifndef GEANT4_DIR
+ifneq ($(GEANT4_INSTALLER),)
+GEANT4_DIR := $(CURDIR)/$(BUILD)/geant4
+GEANT4_READY := $(BUILD)/geant4.ready
+endif
+endif
+# Where Geant4's programs find its data files.
+WITH_GEANT4 = for f in $(GEANT4_DIR)/{geant4-env.sh,bin/geant4.sh}; do [ ! -f $$f ] || . $$f; done;
+test-python test-cpp: SHELL := bash
+
+.PHONY: help setup demo benchmark-cpp test test-python test-cpp wheel sanitize lint lint-cpp clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -24,10 +36,15 @@ $(VENV)/.ready: pyproject.toml export/pyproject.toml constraints.txt .ci/system-
 $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
 	cmake -S cpp_examples -B $(CPP) -DCMAKE_BUILD_TYPE=Release -DCALOGAN_BUILD_TESTS=ON
 
+$(BUILD)/geant4.ready:
+	$(GEANT4_INSTALLER) $(BUILD)/geant4 || echo 'Geant4 was not installed: its example is left out'
+	touch $@
+
 .PHONY: cpp
-cpp: $(CPP)/CMakeCache.txt ## build the C++ runner, its program and tests, and calogan.runner's library
+cpp: $(CPP)/CMakeCache.txt $(GEANT4_READY) ## build the C++ runner, its program and tests; calogan.runner and calogan-generate work then
+	$(if $(GEANT4_DIR),cmake -S cpp_examples -B $(CPP) -DGeant4_ROOT=$(GEANT4_DIR) >/dev/null)
 	cmake --build $(CPP) --parallel 2
-	install -m 755 $(CPP)/$(LIBRARY) calogan/
+	cmake --install $(CPP) --component python --prefix .
 
 demo: setup ## read, train, evaluate, export, generate with C++; ends with the report's path
 	$(BIN)/calogan voxelize '$(SAMPLE)/train/*.root' -o $(BUILD)/train.h5
@@ -62,10 +79,26 @@ test: test-python test-cpp ## every test
 WORKERS := -n logical --maxprocesses 4 --dist loadfile
 test-python: setup cpp
 	$(BIN)/python -m pytest $(WORKERS) export/tests
-	$(BIN)/python -m pytest $(WORKERS) tests
+	$(WITH_GEANT4) $(BIN)/python -m pytest $(WORKERS) tests
 
 test-cpp: cpp
-	ctest --test-dir $(CPP) --output-on-failure
+	$(WITH_GEANT4) ctest --test-dir $(CPP) --output-on-failure
+
+# HDF5 goes into the program: Debian's shared one would bring thirty libraries into the wheel.
+WHEEL := -C cmake.define.HDF5_USE_STATIC_LIBRARIES=ON -C cmake.define.CMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed
+# The licences of what the wheel holds of others, where Debian has them.
+WHEEL += $(foreach package,libaec-dev libhdf5-dev libsimdjson-dev,\
+    $(if $(wildcard /usr/share/doc/$(package)/copyright),\
+    -C 'wheel.force-include./usr/share/doc/$(package)/copyright=$${SKBUILD_METADATA_DIR}/licenses/$(package)'))
+
+wheel: export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+wheel: setup ## both distributions in dist/ (Linux), tried where there is no compiler
+	rm -rf dist $(BUILD)/wheel
+	$(BIN)/python -m build --outdir dist export
+	$(BIN)/python -m build --outdir $(BUILD)/wheel $(WHEEL) .
+	PATH=$(CURDIR)/$(BIN):$$PATH auditwheel repair --wheel-dir dist $(BUILD)/wheel/*.whl
+	mv $(BUILD)/wheel/*.tar.gz dist
+	.ci/try-wheels dist
 
 # Addresses and undefined behaviour in one build, threads in another.
 SANITIZE := cmake -S cpp_examples -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1 -DCALOGAN_BUILD_PROGRAM=OFF
@@ -94,4 +127,4 @@ lint: setup ## ruff, mypy, and which room may import which
 	cd export && ../$(BIN)/mypy
 
 clean: ## remove all that was made, .venv included; trained runs in runs/ stay
-	rm -rf $(VENV) $(BUILD) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info
+	rm -rf $(VENV) $(BUILD) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info export/*.egg-info

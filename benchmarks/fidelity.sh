@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the shipped card on the LAr photons of data/, about 40 minutes, and judges the
+# Trains the shipped card on the LAr photons of data/, about 50 minutes, and judges the
 # generator on events it never saw. Results: data/models/README.md, benchmarks/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."

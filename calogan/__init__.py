@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calogan.conditions import Condition
     from calogan.errors import CaloganError
     from calogan.evaluation.evaluate import evaluate_files, evaluate_run
-    from calogan.generating.export import export_run
+    from calogan.exporting.native import export_run
     from calogan.generating.generator import Generator
     from calogan.geometry import Geometry, Layer
     from calogan.reading import store
@@ -57,7 +57,7 @@ _HOMES = {
     "Showers": "showers",
     "evaluate_files": "evaluation.evaluate",
     "evaluate_run": "evaluation.evaluate",
-    "export_run": "generating.export",
+    "export_run": "exporting.native",
     "load_card": "card.loading",
     "train": "training.loop",
     "voxelize_files": "reading.pipeline",

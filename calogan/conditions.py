@@ -96,8 +96,8 @@ class Condition:
             return
         outside = ~self.covers(values)
         if outside.any():
-            asked = values[outside]
-            span = f"{asked.min():g}" + (f"..{asked.max():g}" if asked.size > 1 else "")
+            ends = (f"{values[outside].min():g}", f"{values[outside].max():g}")
+            span = ends[0] if ends[0] == ends[1] else "..".join(ends)
             raise CaloganError(
                 f"generator takes {self.name} {self.low:g}..{self.high:g} {self.unit}, was asked "
                 f"for {span} {self.unit}; pass allow_extrapolation=True "

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calogan.conditions import Condition, network_input
+from calogan.conditions import (
+    Condition,
+    condition_basis,
+    network_input,
+    spread_by_condition,
+)
 from calogan.errors import CaloganError
 
 ENERGY = Condition("energy", "GeV", 1.0, 50.0, "log")
@@ -49,6 +54,8 @@ def test_check() -> None:
         ENERGY.check([10, 120])
     with pytest.raises(CaloganError, match=r"was asked for 0\.1\.\.120 GeV"):
         ENERGY.check([0.1, 120])
+    with pytest.raises(CaloganError, match=r"was asked for 120 GeV"):
+        ENERGY.check([120, 10, 120])
     ENERGY.check([120], allow_extrapolation=True)
     with pytest.raises(
         CaloganError, match=r"is 0\.0 for 1 of 2 showers, expected finite values above 0"
@@ -84,3 +91,43 @@ def test_dict_round_trip() -> None:
 def test_impossible_conditions(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(CaloganError, match=message):
         Condition(**{**ENERGY.to_dict(), **fields})
+
+
+@pytest.mark.parametrize(("n_conditions", "degree", "n_basis"), [(1, 4, 5), (2, 3, 10), (3, 2, 10)])
+def test_the_basis_is_orthonormal(n_conditions: int, degree: int, n_basis: int) -> None:
+    nodes, weights = np.polynomial.legendre.leggauss(6)
+    grid = np.stack(np.meshgrid(*[nodes] * n_conditions), axis=-1).reshape(-1, n_conditions)
+    measure = np.ones(1)
+    for _ in range(n_conditions):
+        measure = np.outer(measure, weights / 2).ravel()
+    basis = condition_basis(grid, np, degree)
+    assert basis.shape[1] == n_basis
+    np.testing.assert_array_equal(basis[:, 0], 1)
+    np.testing.assert_allclose(basis.T * measure @ basis, np.eye(n_basis), atol=1e-12)
+
+
+def test_spreads_that_are_known_at_every_condition_are_found() -> None:
+    """Of any shape: the second column is uniform, whose logarithms are spread otherwise."""
+    rng = np.random.default_rng(1)
+    n, grid = 50_000, np.linspace(-0.9, 0.9, 7)
+    conditions = rng.uniform(-1, 1, (n, 2))
+    shapes = np.stack(
+        [rng.standard_normal(n), np.sqrt(3) * rng.uniform(-1, 1, n), np.zeros(n)], axis=1
+    )
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return np.stack([x[:, 0] + x[:, 1] ** 2, -3 * x[:, 1], np.ones(len(x))], axis=1)
+
+    def spread(x: np.ndarray) -> np.ndarray:
+        slopes = [0.5 * x[:, 0], -x[:, 1], np.zeros(len(x))]
+        return np.array([0.2, 5.0, 1.0]) * np.exp(np.stack(slopes, axis=1))
+
+    values = mean(conditions) + spread(conditions) * shapes
+    found = spread_by_condition(values, condition_basis(conditions, np))
+    points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    means, logarithms = (condition_basis(points, np) @ coefficients for coefficients in found)
+    assert np.abs((means - mean(points)) / spread(points)).max() < 0.05
+    spreads = np.exp(logarithms)
+    np.testing.assert_allclose(spreads[:, :2], spread(points)[:, :2], rtol=0.1)
+    # A column that does not vary has next to no spread, but a finite logarithm of it.
+    assert np.isfinite(logarithms).all() and spreads[:, 2].max() < 1e-6

@@ -22,10 +22,14 @@ DOCUMENTS = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "benchmarks/fidelity.md",
+    "benchmarks/geant4.md",
     "cpp_examples/README.md",
     "cpp_examples/benchmark/README.md",
+    "cpp_examples/examples/geant4/README.md",
+    "cpp_examples/examples/par04/README.md",
     "data/README.md",
     "data/models/README.md",
+    "data/models/programs.md",
     "export/README.md",
 ]
 
@@ -96,6 +100,16 @@ def test_the_python_snippet_runs(workspace: Path) -> None:
     (chain,) = _blocks("README.md", "python")
     assert len([line for line in chain.splitlines() if line]) <= 11
     assert "report.html" in _run([sys.executable, "-c", chain], workspace)
+
+
+def test_the_onnx_snippet_runs(tmp_path: Path) -> None:
+    page = "data/models/programs.md"
+    (command,) = re.findall(r"^    calogan (export .* --profile onnx -o .*)$", _text(page), re.M)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    _run([sys.executable, "-m", "calogan.cli", *shlex.split(command)], tmp_path)
+    (snippet,) = _blocks(page, "python")
+    sums = _run([sys.executable, "-c", snippet + "print(energies.sum(axis=1).mean())"], tmp_path)
+    assert 1500 < float(sums) < 2700  # the sampling fraction is a fifth
 
 
 def test_the_commands_of_the_readme_run(after_the_readme: Path) -> None:

@@ -20,6 +20,18 @@ from calogan.cli import evaluation
 from calogan.cli import reweighting
 
 # isort: split
+from calogan.cli import exporting
+
+# isort: split
 from calogan.cli import generating
 
-__all__ = ["app", "evaluation", "generating", "main", "reading", "reweighting", "training"]
+__all__ = [
+    "app",
+    "evaluation",
+    "exporting",
+    "generating",
+    "main",
+    "reading",
+    "reweighting",
+    "training",
+]

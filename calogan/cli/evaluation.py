@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out, print_cost
 from calogan.errors import CaloganError
-
-if TYPE_CHECKING:
-    from calogan.evaluation.verdicts import Verdict
 
 
 class Classifier(str, Enum):
@@ -92,12 +89,16 @@ def evaluate(
       calogan evaluate build/run --reference test.h5 --refiner build/run/refiner.h5
     """
     from rich.status import Status
-    from rich.table import Table
 
     from calogan.cli.shared import parse_bands
     from calogan.evaluation.evaluate import evaluate_files, evaluate_run
     from calogan.evaluation.report import save_figures
-    from calogan.evaluation.terminal import bins_table, measures_table, study_table
+    from calogan.evaluation.terminal import (
+        bins_table,
+        measures_table,
+        study_table,
+        summary_table,
+    )
 
     import_tensorflow_quietly()
     options: dict[str, Any] = {"seed": seed, "classifier": classifier.value}
@@ -133,28 +134,14 @@ def evaluate(
         save_figures(found, report.parent / "figures", figures.value)
     out.print(bins_table(found))
     out.print(measures_table(found))
-    summary = Table(title=f"Summary of {found.settings['n_showers']} showers, worst of each kind")
-    again = found.refinement
-    for column in ("", "where", "found", "perfect", "", *(["refined", ""] if again else [])):
-        summary.add_column(column)
-    colours = {"equal": "green", "close": "yellow", "off": "red"}
-
-    def judged(line: Verdict) -> tuple[str, str]:
-        value = f"{line.found.value:.4f} ± {line.found.uncertainty:.4f}"
-        return value, f"[{colours[line.level]}]{line.level}[/]"
-
-    for i, line in enumerate(found.summary):
-        value, level = judged(line)
-        row = [line.name, escape(line.where), value, f"{line.expected.value:.4f}", level]
-        summary.add_row(*row, *(judged(again.evaluation.summary[i]) if again else ()))
-    out.print(summary)
+    out.print(summary_table(found))
     for study in found.held_out:
         out.print(study_table(study))
-    if again:
-        print_cost(again.efficiency)
+    if found.refinement:
+        print_cost(found.refinement.efficiency)
+        raw, refined = found.refinement.rates
         out.print(
-            f"showers per second of processor time: {again.rates[0]:,.0f} raw, "
-            f"{again.rates[1]:,.0f} refined",
+            f"showers per second of processor time: {raw:,.0f} raw, {refined:,.0f} refined",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""Commands for generators: `export`, `generate`."""
+"""The command `generate`."""
 
 from __future__ import annotations
 
@@ -18,35 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calogan.generating.generator import Generator
-
-
-@app.command()
-def export(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="lwtnn JSON to write.")],
-) -> None:
-    """Write the generator of a run as one lwtnn JSON, which the C++ runner and others load.
-
-    Example:
-
-      calogan export build/run -o generator.json
-    """
-    from calogan.generating.export import export_run
-
-    import_tensorflow_quietly()
-    block = export_run(run, output)
-    ranges = ", ".join(
-        f"{c['name']} {c['low']:g}..{c['high']:g} {c['unit']}"
-        for c in block["conditions"]["variables"]
-    )
-    size = output.stat().st_size / 1e6
-    n_latents = sum(node["size"] for node in block["latent"]["nodes"])
-    out.print(
-        f"{output}: {size:.1f} MB, {n_latents} latents, {ranges}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 class _ConditionsCommand(TyperCommand):

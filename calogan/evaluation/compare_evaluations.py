@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calogan.errors import CaloganError
-from calogan.evaluation.observables import GROUPS
-from calogan.evaluation.results import METRICS_FORMAT
+from calogan.evaluation.results import GROUPS, METRICS_FORMAT
 from calogan.files import read_text
 from calogan.metrics.bins import spans_of
 from calogan.metrics.statistics import Value

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,14 +76,14 @@ def evaluate_run(
     report(f"generating {len(showers)} showers")
     # The reference may know conditions that the generator does not; it is judged against those too.
     generated, rate = _timed_sample(generator, showers, seed)
-    judging: dict[str, Any] = {
-        "threshold": generator.readout_threshold,
-        "seed": seed,
-        "classifier": classifier,
-    }
-    result = compare_samples(showers, generated, progress=progress, **judging)
+    compare = partial(
+        compare_samples, threshold=generator.readout_threshold, seed=seed, classifier=classifier
+    )
+    result = compare(showers, generated, progress=progress)
     if better is not None:
-        refinement = _refinement(better, str(refiner), showers, generated, rate, judging, report)
+        refinement = _refinement(
+            better, str(refiner), showers, generated, rate, seed, compare, report
+        )
         result = replace(result, refinement=refinement)
     studies = tuple(
         study(
@@ -92,7 +93,7 @@ def evaluate_run(
             (showers, generated),
             other,
             seed=seed,
-            classifier=classifier,
+            compare=compare,
             progress=report,
         )
         for name in bands
@@ -179,7 +180,8 @@ def _refinement(
     showers: Showers,
     raw: Showers,
     rate: float,
-    judging: Mapping[str, Any],
+    seed: int,
+    compare: Callable[..., Evaluation],
     report: Progress,
 ) -> Refinement:
     """Compare the refined generator with the reference as the raw one was.
@@ -188,17 +190,14 @@ def _refinement(
     ----------
     showers : the reference
     raw, rate : what the raw generator made at its conditions, and how many showers a second
-    judging : arguments of `compare_samples`
+    compare : `compare_samples` but for the samples and `progress`
     """
-
     refiner = better.refiner
     report(f"generating {len(showers)} refined showers")
-    generated, refined_rate = _timed_sample(better, showers, judging["seed"])
+    generated, refined_rate = _timed_sample(better, showers, seed)
     return Refinement(
         path=path,
-        evaluation=compare_samples(
-            showers, generated, progress=lambda stage: report(f"refined: {stage}"), **judging
-        ),
+        evaluation=compare(showers, generated, progress=lambda stage: report(f"refined: {stage}")),
         efficiency=Efficiency.of(refiner.ratios(raw), refiner.bound),
         rates=(rate, refined_rate),
         reliability=refiner.reliability,
@@ -208,7 +207,6 @@ def _refinement(
 def _load_beside(
     beside: str | Path | None, bands: Bands, reference: str | Path
 ) -> Generator | None:
-
     if beside is None:
         return None
     if not bands:
@@ -269,7 +267,6 @@ def evaluate_files(
     with which `generated` was made. Of showers with event weights, those that rejection by the
     weights keeps are compared, each with its partner.
     """
-
     report = progress or (lambda _: None)
     report("reading")
     showers, made = store.load(reference), store.load(generated)

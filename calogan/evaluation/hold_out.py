@@ -9,7 +9,7 @@ everything. Equal numbers of showers, since every classifier does better with mo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from calogan.bands import Bands, in_any, in_band
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
-from calogan.evaluation.compare_samples import MIN_SHOWERS, compare_samples
-from calogan.evaluation.results import Region, Study
+from calogan.evaluation.compare_samples import MIN_SHOWERS
+from calogan.evaluation.results import Evaluation, Region, Study
 from calogan.features import response
 from calogan.generating.generator import Generator
 from calogan.generating.reference import sample_like
@@ -51,7 +51,7 @@ def study(
     other: Generator | None,
     *,
     seed: int,
-    classifier: Literal["quick", "full"],
+    compare: Callable[..., Evaluation],
     progress: Callable[[str], None],
 ) -> Study:
     """Compare inside the band of the condition `name`, and beside it.
@@ -62,6 +62,8 @@ def study(
     generator : the one whose training held them out
     pair : reference showers that it has not seen, and what it made at their conditions
     other : a generator trained with everything; reference showers it has seen are left out
+    seed : of the showers that `other` makes
+    compare : `compare_samples` but for the samples and `progress`
 
     Raises
     ------
@@ -69,56 +71,61 @@ def study(
     """
     reference, generated = pair
     condition = next(c for c in generator.conditions if c.name == name)
-    band = bands[name]
-    values = reference.conditions[name]
-    inside = in_band(band, values)
+    inside, beside = _inside_and_beside(condition, bands, generator, other, reference)
+
+    def region(words: str, short: str, real: Showers, made: Showers) -> Region:
+        progress(f"{words}: {len(real)} showers")
+        found = compare(real, made, progress=lambda stage: progress(f"{words}: {stage}"))
+        resolutions = [
+            statistics.resolution(response(s.apply_threshold(generator.readout_threshold)))
+            for s in (real, made)
+        ]
+        return Region(short, words, found, statistics.ratio(resolutions[1], resolutions[0]))
+
+    held, near = reference.select(inside), reference.select(beside)
+    values = near.conditions[name]
+    ends = f"{values.min():.3g} to {values.max():.3g} {condition.unit}".rstrip()
+    regions = [
+        region("inside the held-out band", "held out", held, generated.select(inside)),
+        region(
+            f"nearest trained, {name} {ends}", "trained, beside it", near, generated.select(beside)
+        ),
+    ]
+    if other is not None:
+        words = f"{other.identity['model']}, trained with everything"
+        regions.append(region(words, "trained, inside it", held, sample_like(other, held, seed)))
+    return Study(name, condition.unit, bands[name], tuple(regions))
+
+
+def _inside_and_beside(
+    condition: Condition,
+    bands: Bands,
+    generator: Generator,
+    other: Generator | None,
+    reference: Showers,
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows inside the band, and as many of the nearest that were trained."""
+    name = condition.name
+    band, values = bands[name], reference.conditions[name]
     elsewhere = {k: v for k, v in {**generator.hold_out, **bands}.items() if k != name}
     pure = ~in_any(elsewhere, reference.conditions)
     # All that was held out of this condition, of which `band` may be a part.
     trained = pure & ~in_band(generator.hold_out[name], values)
-    held = np.flatnonzero(inside & pure & _unseen_by(other, reference, condition, band))
-    # The nearest on either side, as the condition is scaled, as many as lie inside.
+    unseen = _unseen_by(other, reference, condition, band)
+    inside = np.flatnonzero(in_band(band, values) & pure & unseen)
+    # The nearest on either side, as the condition is scaled.
     low, middle, high = (condition.to_variable(x) for x in (band[0], values, band[1]))
     distance = np.maximum(low - middle, middle - high)
     near = np.flatnonzero(trained)
-    near = near[np.argsort(distance[near], kind="stable")][: len(held)]
-    for rows, where in ((held, "inside"), (near, "trained, outside")):
+    near = near[np.argsort(distance[near], kind="stable")][: len(inside)]
+    for rows, where in ((inside, "inside"), (near, "trained, outside")):
         if len(rows) < MIN_SHOWERS:
             raise CaloganError(
                 f"{len(rows)} reference showers that can be compared are {where} the band "
                 f"{name} = {band[0]:g}:{band[1]:g}, expected {MIN_SHOWERS} or more; give a "
                 "reference of more showers, or hold out a wider band"
             )
-    held = held[: len(near)]
-    near.sort()
-
-    def region(words: str, name: str, rows: NDArray[np.intp], made: Showers) -> Region:
-        progress(f"{words}: {len(rows)} showers")
-        real = reference.select(rows)
-        samples = [s.apply_threshold(generator.readout_threshold) for s in (real, made)]
-        found = compare_samples(
-            real,
-            made,
-            threshold=generator.readout_threshold,
-            seed=seed,
-            classifier=classifier,
-            progress=lambda stage: progress(f"{words}: {stage}"),
-        )
-        resolutions = [statistics.resolution(response(s)) for s in samples]
-        return Region(name, words, found, statistics.ratio(resolutions[1], resolutions[0]))
-
-    ends = f"{values[near].min():.3g} to {values[near].max():.3g} {condition.unit}".rstrip()
-    regions = [
-        region("inside the held-out band", "held out", held, generated.select(held)),
-        region(
-            f"nearest trained, {name} {ends}", "trained, beside it", near, generated.select(near)
-        ),
-    ]
-    if other is not None:
-        at = sample_like(other, reference.select(held), seed)
-        words = f"{other.identity['model']}, trained with everything"
-        regions.append(region(words, "trained, inside it", held, at))
-    return Study(name, condition.unit, band, tuple(regions))
+    return inside[: len(near)], np.sort(near)
 
 
 def _unseen_by(

@@ -20,7 +20,7 @@ class Observable:
     name: str
     """As in metrics.json: `width_x[front]`."""
     group: str
-    """One of `GROUPS`."""
+    """One of `results.GROUPS`."""
     label: str
     """Axis label, with unit."""
     values: NDArray[np.float64]
@@ -29,16 +29,6 @@ class Observable:
     """Position of the layer; None for the whole shower."""
     spacing: float | None = None
     """Distance between possible values of a discrete observable."""
-
-
-GROUPS = {
-    "response": "Visible energy",
-    "layer_energy": "Layer energies",
-    "centre": "Shower centres",
-    "width": "Shower widths",
-    "sparsity": "Sparsity and occupancy",
-    "cell_energy": "Cell energy spectrum",
-}
 
 
 def observables(showers: Showers) -> list[Observable]:

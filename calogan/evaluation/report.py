@@ -18,8 +18,7 @@ from matplotlib.figure import Figure
 
 from calogan import style
 from calogan.evaluation import plots
-from calogan.evaluation.observables import GROUPS
-from calogan.evaluation.results import Comparison, Evaluation
+from calogan.evaluation.results import GROUPS, Comparison, Evaluation
 from calogan.files import atomic_path
 
 MAX_LAYERS = 4

@@ -10,7 +10,6 @@ import hist
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.evaluation.observables import GROUPS
 from calogan.evaluation.verdicts import Measure, Verdict, worst
 from calogan.geometry import Geometry
 from calogan.metrics.bins import ConditionBins
@@ -21,6 +20,15 @@ from calogan.reweighting.refiner import Efficiency
 
 METRICS_FORMAT = 1
 """Version of metrics.json."""
+GROUPS = {
+    "response": "Visible energy",
+    "layer_energy": "Layer energies",
+    "centre": "Shower centres",
+    "width": "Shower widths",
+    "sparsity": "Sparsity and occupancy",
+    "cell_energy": "Cell energy spectrum",
+}
+"""Groups of observables, and their headings."""
 Histogram: TypeAlias = "hist.Hist[Any]"
 
 
@@ -30,6 +38,7 @@ class Comparison:
 
     name: str
     group: str
+    """One of `GROUPS`."""
     label: str
     layer: int | None
     log: bool

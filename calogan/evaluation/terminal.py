@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from calogan.evaluation.results import Evaluation, Study
+from calogan.evaluation.verdicts import Verdict
 from calogan.metrics.statistics import Value
 
 
@@ -37,6 +38,25 @@ def measures_table(found: Evaluation) -> Table:
         table.add_row(escape(f"AUC, {result.label}"), str(result.auc), str(result.floor))
         table.add_row(escape(f"JSD, {result.label}"), str(result.jsd), str(result.jsd_floor))
     return table
+
+
+def summary_table(found: Evaluation) -> Table:
+    """The verdicts, of the refined showers too where there are any."""
+    again = found.refinement
+    table = Table(title=f"Summary of {found.settings['n_showers']} showers, worst of each kind")
+    for column in ("", "where", "found", "perfect", "", *(["refined", ""] if again else [])):
+        table.add_column(column)
+    for i, line in enumerate(found.summary):
+        value, level = _judged(line)
+        row = [line.name, escape(line.where), value, f"{line.expected.value:.4f}", level]
+        table.add_row(*row, *(_judged(again.evaluation.summary[i]) if again else ()))
+    return table
+
+
+def _judged(line: Verdict) -> tuple[str, str]:
+    colour = {"equal": "green", "close": "yellow", "off": "red"}[line.level]
+    value = f"{line.found.value:.4f} ± {line.found.uncertainty:.4f}"
+    return value, f"[{colour}]{line.level}[/]"
 
 
 def study_table(study: Study) -> Table:

@@ -1,6 +1,6 @@
 """From a run directory or an exported JSON to showers.
 
-From outside: `generator.Generator`, `export.export_run`, `output.generate_file` for files of
-showers, `reference` for full simulation to compare with; `calogan.runner` is the public face of
-`cpp_runner`.
+From outside: `generator.Generator`, `output.generate_file` for files of showers, `model_file` for
+what a JSON says, `reference` for full simulation to compare with; `calogan.runner` is the public
+face of `cpp_runner`.
 """

@@ -16,7 +16,7 @@ OUT_OF_MEMORY, INTERNAL = 3, 4
 VARIABLE = "CALOGAN_RUNNER_LIBRARY"
 NAMES = ("libcalogan_runner.so", "libcalogan_runner.dylib")
 FOLDER = Path(__file__).parents[1]
-"""The package's, where `make cpp` puts the library."""
+"""The package's, where wheels have the library and the program, and `make cpp` puts them."""
 
 
 class ConditionStruct(ctypes.Structure):
@@ -121,8 +121,26 @@ def _in_checkout() -> bool:
 
 
 def _how_to_build() -> str:
-    return "build it with `make cpp`" + (
-        "" if _in_checkout() else f" in a checkout of calogan {__version__}"
+    if _in_checkout():
+        return "build it with `make cpp`"
+    return (
+        f"build it with `make cpp` in a checkout of calogan {__version__}, "
+        "or install that version anew"
+    )
+
+
+def what_is_missing(name: str) -> str:
+    """That the file `name` of the C++ runner is not in the package's folder, and how to get it."""
+    if _in_checkout():
+        return (
+            f"no {name} in {FOLDER}: the C++ runner is not built; `make cpp` in {FOLDER.parent} "
+            "builds it and puts it there"
+        )
+    return (
+        f"no {name} in {FOLDER}: this calogan was installed without the C++ runner, as happens "
+        "from source where no C++17 compiler or no simdjson is found; install a wheel of calogan "
+        f"{__version__}, or both of these and then calogan anew (with pip's --force-reinstall, "
+        "--no-deps and --no-cache-dir)"
     )
 
 
@@ -144,13 +162,7 @@ def load_library() -> Library:
     for name in NAMES:
         if (FOLDER / name).is_file():
             return _load(FOLDER / name)
-    if _in_checkout():
-        raise CaloganError(
-            f"no {NAMES[0]} in {FOLDER}: the C++ runner is not built; `make cpp` in "
-            f"{FOLDER.parent} builds it and puts it there, or set {VARIABLE} to the library's path"
-        )
     raise CaloganError(
-        f"no {NAMES[0]} in {FOLDER}: the C++ runner is not part of an installed calogan; build it "
-        f"with `make cpp` in a checkout of calogan {__version__}, and set {VARIABLE} to the "
-        f"build/cpp/{NAMES[0]} there; calogan.Generator, in NumPy, works without it"
+        f"{what_is_missing(NAMES[0])}; or set {VARIABLE} to the library's path; "
+        "calogan.Generator, in NumPy, works without it"
     )

@@ -7,8 +7,8 @@
 
 The same seed and event number give the same shower as in C++ and in `calogan-generate`, to the last
 bit on one machine; `calogan.Generator`, which is NumPy, draws other random numbers. The C++ library
-is loaded when first used: that in the package's folder, where `make cpp` puts it, or the one that
-the environment variable CALOGAN_RUNNER_LIBRARY names.
+is loaded when first used: that in the package's folder, where wheels have it and `make cpp` puts
+it, or the one that the environment variable CALOGAN_RUNNER_LIBRARY names.
 """
 
 from __future__ import annotations

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lwtnn_converter import Graph
 from numpy.typing import ArrayLike, NDArray
 
 from calogan.conditions import Condition, condition_columns, network_input
 from calogan.errors import CaloganError
-from calogan.files import read_text
-from calogan.generating.self_test import Outputs, check_self_test
+from calogan.generating.model_file import ModelFile
 from calogan.geometry import Geometry
 from calogan.showers import Showers
 from calogan.training.run import Run
 from calogan.version import __version__
 
-SCHEMA_VERSION = 1
 ROWS = 4096
 """Showers evaluated at a time."""
 Network = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -177,72 +173,33 @@ def _from_run(path: Path) -> Generator:
     )
 
 
-def graph_outputs(
-    graph: Graph, latent_nodes: Mapping[str, int], conditions_node: str, output: str
-) -> Outputs:
-    """An exported graph as a function: latents are shared out to the nodes, by name and size."""
-    ends = np.cumsum([*latent_nodes.values()])[:-1]
-
-    def outputs(latents: NDArray[Any], variables: NDArray[Any]) -> NDArray[Any]:
-        parts = np.split(latents, ends, axis=1)
-        fed = {**dict(zip(latent_nodes, parts, strict=True)), conditions_node: variables}
-        return np.asarray(graph.compute(fed, output=output))
-
-    return outputs
-
-
 def _from_json(path: Path) -> Generator:
+    model = ModelFile.read(path)
+    offsets = np.array([c.offset_and_scale for c in model.conditions])
+    provenance = model.block.get("provenance", {})
     try:
-        model = json.loads(read_text(path, "generator"))
-    except json.JSONDecodeError as error:
-        raise CaloganError(f"{path} is not valid JSON: {error}") from error
-    block = model.get("calogan") if isinstance(model, dict) else None
-    if not isinstance(block, dict):
-        raise CaloganError(
-            f"{path} has no 'calogan' block, so it is no generator; "
-            "export one with `calogan export RUN -o MODEL.json`"
-        )
-    if block.get("schema_version") != SCHEMA_VERSION:
-        raise CaloganError(
-            f"{path} has schema version {block.get('schema_version')!r}, this calogan reads "
-            f"{SCHEMA_VERSION}; use the calogan that exported it, or export again"
-        )
-    try:
-        graph = Graph(model)
-        geometry = Geometry.from_dict(block["geometry"], f"{path}: calogan.geometry")
-        conditions = tuple(Condition.from_dict(c) for c in block["conditions"]["variables"])
-        labels = [*graph.outputs[block["output"]]]
-        columns = np.array(
-            [labels.index(f"voxel_{i}") for i in range(geometry.n_voxels)], dtype=np.intp
-        )
-        nodes = {str(node["name"]): int(node["size"]) for node in block["latent"]["nodes"]}
-        latent_size = sum(nodes.values())
-        outputs = graph_outputs(graph, nodes, block["conditions"]["node"], block["output"])
-        check_self_test(block["self_test"], outputs, conditions, latent_size, labels, str(path))
-        threshold = float(block["readout_threshold"])
-        data = block.get("provenance", {}).get("card", {}).get("data", {})
-        bands = data.get("hold_out", {}).items()
+        bands = provenance.get("card", {}).get("data", {}).get("hold_out", {}).items()
         hold_out = {str(name): (float(low), float(high)) for name, (low, high) in bands}
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise CaloganError(f"{path}: the 'calogan' block is damaged: {error!r}") from error
-    offsets = np.array([c.offset_and_scale for c in conditions])
 
     def network(z: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         # The graph normalises its variables itself, so hand it those.
         variables = inputs / offsets[:, 1] - offsets[:, 0]
-        return outputs(z, variables).astype(np.float32, copy=False)[:, columns]
+        found = model.outputs(z, variables).astype(np.float32, copy=False)
+        return found[:, model.voxel_columns]
 
     return Generator(
-        str(block.get("name", path.stem)),
-        geometry,
-        conditions,
-        latent_size,
-        threshold,
+        model.name,
+        model.geometry,
+        model.conditions,
+        model.latent_size,
+        model.readout_threshold,
         None,
         {
             "model": str(path),
-            "weights_sha256": str(block.get("weights_sha256", "")),
-            "inputs_sha256": list(block.get("provenance", {}).get("inputs_sha256", [])),
+            "weights_sha256": str(model.block.get("weights_sha256", "")),
+            "inputs_sha256": list(provenance.get("inputs_sha256", [])),
         },
         hold_out,
         network,

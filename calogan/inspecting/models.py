@@ -38,12 +38,26 @@ def describe_json(path: Path) -> Inspection:
             f"{path} is JSON, but not a generator or lwtnn model: keys {sorted(fields)[:10]}, "
             "expected inputs, layers, outputs"
         )
-    facts = [("size", size_of(path)), *_layer_facts(fields)]
+    facts = [("size", size_of(path)), *_layer_facts(fields), *_export_facts(fields)]
     if "nodes" not in fields:
         facts.append(("inputs", ", ".join(str(i.get("name")) for i in fields["inputs"][:20])))
         facts.append(("outputs", ", ".join(map(str, fields["outputs"][:20]))))
         return Inspection(path, "lwtnn sequential model", tuple(facts))
     return Inspection(path, "lwtnn graph", tuple(facts), tuple(_graph_tables(fields)))
+
+
+def _export_facts(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of a generator that was exported for another program."""
+    about = fields.get("calogan_export")
+    if not isinstance(about, Mapping):
+        return []
+    settings = [str(line) for line in about.get("settings", [])]
+    return [
+        ("exported for", str(about.get("profile"))),
+        ("generator", str(about.get("name"))),
+        ("weights_sha256", str(about.get("weights_sha256"))),
+        *([("settings", "\n".join(settings))] if settings else []),
+    ]
 
 
 def _layer_facts(fields: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -31,8 +31,8 @@ class Table:
 class Inspection:
     """The content of one file or run directory.
 
-    For rich's ``console.print(found, crop=False)``: the lines of a card may be wider than the
-    console, and are neither folded nor cut, so that what is copied from a terminal is the card.
+    For rich's ``console.print(found, crop=False)``: the path and the lines of a card may be
+    wider than the console, and are neither folded nor cut: what is copied from a terminal is whole.
     """
 
     path: Path
@@ -43,7 +43,8 @@ class Inspection:
     """For a ROOT file with hits: a run card that would read it, TOML."""
 
     def __rich__(self) -> Group:
-        parts: list[Any] = [Text(f"{self.path}: {self.kind}", style="bold")]
+        heading = Text(f"{self.path}: {self.kind}", "bold", no_wrap=True, overflow="ignore")
+        parts: list[Any] = [heading]
         if self.facts:
             grid = RichTable.grid(padding=(0, 2))
             for key, value in self.facts:

@@ -1,4 +1,7 @@
-"""Response, resolution and energy distributions in bins of the conditions, each with its floor."""
+"""Response, resolution and energy distributions in bins of the conditions, each with its floor.
+
+A floor is what a metric gives for the reference against itself: the best a generator can reach.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,18 @@ class ConditionBins:
     unit: str
     scale: Literal["log", "linear"]
     edges: Floats
+    """(n_bins + 1,), in `unit`."""
     counts: NDArray[np.int64]
+    """Showers in each bin, of either sample."""
     response: tuple[tuple[Value, ...], tuple[Value, ...]]
     """Mean of visible / incident energy: reference, generated."""
     response_ratio: tuple[Value, ...]
     """Generated over reference, from showers paired by their conditions."""
     resolution: tuple[tuple[Value, ...], tuple[Value, ...]]
+    """Standard deviation over mean of the same: reference, generated."""
     resolution_ratio: tuple[Value, ...]
     response_floor: tuple[Value, ...]
-    """`response_ratio` of the reference against itself; so for the two below."""
+    """`response_ratio` of the reference against itself; the other floors likewise."""
     resolution_floor: tuple[Value, ...]
     chi2: tuple[Value, ...]
     """χ² / NDF of the distributions of visible / incident energy."""
@@ -45,7 +51,7 @@ class ConditionBins:
 
 def spans_of(edges: Sequence[float] | Floats, unit: str) -> list[str]:
     """Bins in words: "2.19 to 4.78 GeV"."""
-    # Next to the range's width, 5e-06 is 0.
+    # An edge that is rounding noise beside the range, like 5e-06, is called 0.
     width = edges[-1] - edges[0]
     ends = [f"{0.0 if abs(x) < 1e-4 * width else x:.3g}" for x in edges]
     return [f"{a} to {b} {unit}".rstrip() for a, b in pairwise(ends)]
@@ -138,9 +144,9 @@ def _inside(halves: Halves, inside: NDArray[np.bool_]) -> Iterable[Half]:
 
 
 def _response_chi2(like: Floats, reference: Floats, generated: Floats) -> tuple[float, int]:
-    """χ² and NDF of 30 bins over mean ± 3 deviations of `like`, as in FastCaloGAN.
+    """χ² and NDF of 30 bins over mean ± 3 deviations of `like`, and the flow bins.
 
-    Arrays (n,) of visible / incident energy. 0 degrees of freedom for fewer than
+    As in FastCaloGAN. Arrays (n,) of visible / incident energy. 0 degrees of freedom for fewer than
     `MIN_FOR_CHI2` showers or ones that are all equal. Source: ATLAS, arXiv:2109.02551.
     """
     if len(like) < MIN_FOR_CHI2 or like.std() == 0:

@@ -87,9 +87,9 @@ def rotations(n: int, count: int, seed: int) -> list[Rotation]:
     """Train, validation and test positions (60, 20, 20 %) of n pairs for up to five trainings.
 
     The test parts of different trainings are disjoint. A generated shower goes where the reference
-    shower of the same conditions goes: a network that learns conditions by heart would else
-    take the test shower for its partner's class, and the AUC of equal samples would fall below
-    0.5.
+    shower of the same conditions goes: otherwise a network that learns conditions by
+    heart would take a test shower for its partner's class, and the AUC of equal samples would
+    fall below 0.5.
     """
     parts = np.array_split(np.random.default_rng(seed).permutation(n), N_PARTS)
     found = []
@@ -112,8 +112,8 @@ def classify(
     """Train a classifier `trainings` times and test each on showers it has not seen.
 
     Scores are calibrated before the AUC and the divergence are taken (see `calibrate`), as in the
-    CaloChallenge. The AUC's error is that of the scores before: calibrated ones have ties, up to
-    all being equal, from which no error can be told.
+    CaloChallenge. The AUC's error is taken from the scores before: calibrated ones have ties,
+    or are even all equal, and no error can be told from those.
 
     Parameters
     ----------
@@ -221,8 +221,8 @@ def train_trees(
 ) -> tuple[Scores, Scores]:
     """Scores of validation and test showers by gradient-boosted trees.
 
-    Trees are added until a tenth of the training showers, set apart inside scikit-learn, stops
-    gaining; the validation showers serve the calibration only.
+    Trees are added until the loss on a tenth of the training showers, set apart by scikit-learn, no
+    longer falls; the validation showers serve the calibration only.
     """
     validation, scores = fit_trees(
         x,
@@ -260,7 +260,7 @@ def fit_trees(
 
 
 def train_network(settings: NetworkSettings) -> Train:
-    """A trainer of the CaloChallenge's network: three hidden layers, LeakyReLU, Adam.
+    """A `Train` for the CaloChallenge's network: three hidden layers, LeakyReLU, Adam.
 
     The weights of the epoch with the best validation accuracy are kept. The same seed gives the
     same network on the same machine.

@@ -1,4 +1,4 @@
-"""Correlations of a shower's numbers, and the distance of two samples in them."""
+"""Correlations between features of showers, and how far two samples differ in them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Distances between two samples of showers in many dimensions: FPD, KPD, precision and recall.
 
 Arrays in, `Value`s out. The rows of both arrays may be paired by equal conditions, as those of an
-evaluation are, or be independent; wherever chance picks showers, it picks the same rows of both, so
-that what both owe to common conditions is not taken for noise.
+evaluation are, or be independent; random batches take the same rows of both, so that what both owe
+to common conditions is not taken for noise.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Neighbourhoods(NamedTuple):
     recall: Value
     """Share of reference showers within the ball of some generated one; low for lost modes."""
     density: Value
-    """Reference balls that hold a generated shower, over k: precision that outliers do not lift."""
+    """Mean number of reference balls that hold a generated shower, over k: a precision that is not
+    lifted by outliers of the reference."""
     coverage: Value
     """Share of reference showers with a generated one in their ball."""
 
@@ -82,7 +83,7 @@ def frechet_distance(reference: ArrayLike, generated: ArrayLike) -> float:
 def frechet_physics_distance(
     reference: ArrayLike, generated: ArrayLike, rng: np.random.Generator
 ) -> Value:
-    """Fréchet distance of scaled features, extrapolated to samples without end (FPD).
+    """Fréchet distance of scaled features, extrapolated to infinite samples (FPD).
 
     As in Kansal et al., arXiv:2211.10295 (package jetnet): the distance of finite samples is too
     large by about c / N, so it is averaged over 20 batches of each of ten sizes N, evenly spaced in
@@ -100,9 +101,9 @@ def frechet_physics_distance(
 
     Returns
     -------
-    Intercept; its uncertainty combines the fit's with the samples' own, the latter from the spread
-    of batches, which for N of n showers is sqrt(n / N - 1) of it (delete-d jackknife, Shao and Wu,
-    Ann. Statist. 17 (1989) 1176).
+    Intercept; its uncertainty combines the fit's with the samples' own. The latter is the spread of
+    batches of N of the n showers, divided by sqrt(n / N - 1) (delete-d jackknife, Shao and Wu, Ann.
+    Statist. 17 (1989) 1176).
     """
     x, y = scaled_to_reference(reference, generated)
     n = len(x)
@@ -154,11 +155,12 @@ def kernel_distance(reference: ArrayLike, generated: ArrayLike) -> float:
 def kernel_physics_distance(
     reference: ArrayLike, generated: ArrayLike, rng: np.random.Generator
 ) -> Value:
-    """Kernel distance of scaled features (KPD): median over ten batches, half the 16-84 % range.
+    """Kernel distance of scaled features (KPD): median over ten batches.
 
-    As in Kansal et al., arXiv:2211.10295 (package jetnet), with batches of 5000 showers, or with
-    n < 10 000 of n / 2, none twice. The spread of halves is that of the whole sample (delete-d
-    jackknife); in repeated samples this measure of it came out a third too small where they differ.
+    As in Kansal et al., arXiv:2211.10295 (package jetnet), with batches of 5000 showers, or of
+    n / 2 if n < 10 000, without repetition. The uncertainty is half the 16-84 % range of the
+    batches: halves spread as much as the whole sample does (delete-d jackknife). In repeated
+    samples it came out a third too small where reference and generated differ.
 
     Parameters
     ----------
@@ -183,8 +185,12 @@ def neighbourhoods(reference: ArrayLike, generated: ArrayLike, k: int = 5) -> Ne
 
     Returns
     -------
-    Means over showers with their standard errors; the density's counts that generated showers
+    Means over showers with their standard errors; the density's allows for generated showers that
     share balls.
+
+    Raises
+    ------
+    CaloganError : k showers or fewer
     """
     from sklearn.metrics import pairwise_distances
     from sklearn.neighbors import NearestNeighbors
@@ -225,9 +231,9 @@ def neighbourhoods_between_halves(
 ) -> Neighbourhoods:
     """`neighbourhoods` of each half of the reference with the generated showers of the other.
 
-    Rows of both samples (n, d) are paired by equal conditions. The four depend on how many showers
-    there are, and the reference can be held against itself only in halves: so are both here, and
-    the floor is what this gives for the reference in place of the generated showers.
+    Rows of both samples (n, d) are paired by equal conditions. The four depend on the number of
+    showers, and the reference can be compared with itself only in halves; so generated showers are
+    too, and the floor is what this gives for the reference in their place.
 
     Returns
     -------

@@ -46,7 +46,7 @@ def matched_halves(conditions: Sequence[ArrayLike], rng: np.random.Generator) ->
 
 
 def over_splits(found: Sequence[float]) -> Value:
-    """Mean and standard deviation over splits of a sample; unknown where one split is."""
+    """Mean and standard deviation over splits of a sample; unknown if one is, or for under two."""
     if len(found) < 2:
         return UNKNOWN
     return Value(float(np.mean(found)), float(np.std(found, ddof=1)))

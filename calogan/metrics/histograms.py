@@ -18,12 +18,12 @@ from calogan.metrics.statistics import UNKNOWN, Floats, Value
 def reference_edges(
     values: ArrayLike, n_bins: int = 40, spacing: float | None = None, log: bool = False
 ) -> Floats:
-    """Even bins over the central 99.6 % of the reference; the rest goes to the flow bins.
+    """Even bins over the central 99.6 % of the reference; the rest is under- or overflow.
 
     Parameters
     ----------
     values : reference, (n,); NaN is left out
-    n_bins : number of bins, at most, if `spacing` is given
+    n_bins : number of bins; with `spacing`, the largest number
     spacing : distance between the possible values of a discrete observable; each bin then covers
         the same whole number of them
     log : bins even in the logarithm, over what lies above 0; 0 is then in the underflow
@@ -121,9 +121,9 @@ def separation(
     weights = rng.poisson(1.0, size=(resamples, len(reference))).astype(np.float32)
     p_new, q_new = weights @ reference, weights @ generated
     variance = np.var(separation_power(p_new, q_new), ddof=1)
-    # A replica adds its noise to that of the sample it is drawn from. For a power, quadratic in
-    # the difference, that makes 3 V of the part V of the variance that noise alone brings; V is
-    # seen where the sample's own difference is taken away.
+    # A replica's noise comes on top of that of the sample it is drawn from. Separation power is
+    # quadratic in the difference, so the part V of its variance that is due to noise alone appears
+    # as 3 V. V is that of the replicas with the sample's own difference taken away.
     total = _shares(p_new) + _shares(q_new)
     noise = _shares(p_new) - _shares(q_new) - (_shares(p) - _shares(q))
     alone = np.var(0.5 * (noise**2 / np.where(total > 0, total, 1)).sum(-1), ddof=1)

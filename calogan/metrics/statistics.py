@@ -1,4 +1,4 @@
-"""Means, resolutions, ratios, correlations: arrays in, value and uncertainty out."""
+"""Means, resolutions, ratios: arrays in, value and uncertainty out."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ def difference_of_means(generated: ArrayLike, reference: ArrayLike) -> Value:
 
 
 def combine(parts: Sequence[Value]) -> Value:
-    """Mean over trainings on disjoint test parts.
+    """Mean over disjoint parts of a sample, such as the test parts of several trainings.
 
-    The error adds, in quadrature, the test parts' own errors and the spread over trainings, both
-    over the root of their number.
+    The error adds, in quadrature, the parts' own errors and the spread over them, both over the
+    root of their number.
     """
     values = np.array([p.value for p in parts])
     k = len(parts)

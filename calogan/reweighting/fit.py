@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calogan.bands import in_any
-from calogan.conditions import condition_basis, network_input
+from calogan.conditions import Condition, condition_basis, network_input
 from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
 from calogan.generating.reference import load_reference
@@ -53,6 +54,58 @@ def train_refiner(
     CaloganError : for another geometry, conditions missing or beyond the generator's, too few
         showers, a clip outside of (0.5, 1]
     """
+    _check(generator, reference, clip)
+    # What the generator was not to see, its refiner does not see either.
+    reference = reference.select(~in_any(generator.hold_out, reference.conditions))
+    conditions = {c.name: reference.conditions[c.name] for c in generator.conditions}
+    threshold = generator.readout_threshold
+    real, names = refiner_features(reference, generator.conditions, threshold)
+    made = np.empty((COPIES, *real.shape), np.float32)
+    for i in range(COPIES):
+        progress(f"generating showers, {i + 1} of {COPIES} times {len(real)}")
+        made[i] = _generated_features(generator, conditions, seed, i)
+    fit = fit_density_ratio(real, made, seed, settings, progress)
+
+    # Networks may know showers that they were trained on by heart: bound and means are measured on
+    # fresh ones.
+    progress("normalisation")
+    ratios = fit.ratio.ratios(_generated_features(generator, conditions, seed, COPIES))
+    bound = float(np.quantile(ratios, clip))
+    refiner = Refiner(
+        generator_sha256=str(generator.identity["weights_sha256"]),
+        geometry=generator.geometry,
+        conditions=generator.conditions,
+        threshold=threshold,
+        features=names,
+        ratio=fit.ratio,
+        bound=bound,
+        normalisation=_mean_of(np.minimum(ratios, bound), generator.conditions, conditions),
+        seen_events=np.sort(reference.fingerprints()),
+        inputs_sha256=tuple(reference.provenance.get("inputs_sha256", ())),
+        reliability=fit.reliability,
+        efficiency=Efficiency.of(ratios, bound),
+    )
+    seen = generator.seen_events
+    record = {
+        "generator": generator.name,
+        "calogan_version": __version__,
+        "seed": seed,
+        "clip": clip,
+        "n_reference": len(reference),
+        "n_reference_seen_by_generator": (
+            None if seen is None else int(reference.among(seen).sum())
+        ),
+        "auc": fit.reliability.auc.to_dict(),
+        "cross_entropy_trained": fit.entropies[0].to_dict(),
+        "cross_entropy_unseen": fit.entropies[1].to_dict(),
+        "calibration_deviation": fit.reliability.deviation,
+        "mean_ratio": statistics.mean(ratios).to_dict(),
+        "mean_weight": _mean_weights(refiner, generator, conditions, seed),
+    }
+    return replace(refiner, record=record)
+
+
+def _check(generator: Generator, reference: Showers, clip: float) -> None:
     if not 0.5 < clip <= 1:
         raise CaloganError(f"clip is {clip:g}, expected a quantile above 0.5, up to 1")
     if isinstance(generator, RefinedGenerator):
@@ -68,57 +121,23 @@ def train_refiner(
         raise CaloganError(
             f"the reference has no conditions {missing}, it has {sorted(reference.conditions)}"
         )
-    # What the generator was not to see, its refiner does not see either.
-    reference = reference.select(~in_any(generator.hold_out, reference.conditions))
-    conditions = {c.name: reference.conditions[c.name] for c in generator.conditions}
-    threshold = generator.readout_threshold
-    real, names = refiner_features(reference, generator.conditions, threshold)
-    made = np.empty((COPIES, *real.shape), np.float32)
-    for i in range(COPIES):
-        progress(f"generating showers, {i + 1} of {COPIES} times {len(real)}")
-        sample = generator.sample(conditions, seed=_sample_seed(seed, i))
-        made[i], _ = refiner_features(sample, generator.conditions, threshold)
-    fit = fit_density_ratio(real, made, seed, settings, progress)
 
-    # Networks may know showers that they were trained on by heart: bound and means are measured on
-    # fresh ones.
-    progress("normalisation")
-    fresh = generator.sample(conditions, seed=_sample_seed(seed, COPIES))
-    ratios = fit.ratio.ratios(refiner_features(fresh, generator.conditions, threshold)[0])
-    bound = float(np.quantile(ratios, clip))
-    basis = condition_basis(network_input(generator.conditions, conditions), np).astype(np.float64)
-    normalisation = np.linalg.lstsq(basis, np.minimum(ratios, bound), rcond=None)[0]
-    refiner = Refiner(
-        generator_sha256=str(generator.identity["weights_sha256"]),
-        geometry=generator.geometry,
-        conditions=generator.conditions,
-        threshold=threshold,
-        features=names,
-        ratio=fit.ratio,
-        bound=bound,
-        normalisation=normalisation,
-        seen_events=np.sort(reference.fingerprints()),
-        inputs_sha256=tuple(reference.provenance.get("inputs_sha256", ())),
-        reliability=fit.reliability,
-        efficiency=Efficiency.of(ratios, bound),
-    )
-    seen = generator.seen_events
-    known = reference.among(seen) if seen is not None else None
-    record = {
-        "generator": generator.name,
-        "calogan_version": __version__,
-        "seed": seed,
-        "clip": clip,
-        "n_reference": len(reference),
-        "n_reference_seen_by_generator": None if known is None else int(known.sum()),
-        "auc": fit.reliability.auc.to_dict(),
-        "cross_entropy_trained": fit.entropies[0].to_dict(),
-        "cross_entropy_unseen": fit.entropies[1].to_dict(),
-        "calibration_deviation": fit.reliability.deviation,
-        "mean_ratio": statistics.mean(ratios).to_dict(),
-        "mean_weight": _mean_weights(refiner, generator, conditions, seed),
-    }
-    return replace(refiner, record=record)
+
+def _generated_features(
+    generator: Generator, conditions: Mapping[str, Any], seed: int, i: int
+) -> NDArray[np.float32]:
+    """Features (n, d) of fresh showers at these conditions, the `i`-th sample of this training."""
+    sample = generator.sample(conditions, seed=_sample_seed(seed, i))
+    return refiner_features(sample, generator.conditions, generator.readout_threshold)[0]
+
+
+def _mean_of(
+    ratios: NDArray[Any], known: Sequence[Condition], conditions: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    """Coefficients of the mean ratio, a polynomial of the conditions."""
+    basis = condition_basis(network_input(known, conditions), np).astype(np.float64)
+    found: NDArray[np.float64] = np.linalg.lstsq(basis, ratios, rcond=None)[0]
+    return found
 
 
 def _sample_seed(seed: int, i: int) -> int:

@@ -12,11 +12,12 @@ from calogan.networks.generator import layer_energy_part, voxel_fractions
 from calogan.showers import Showers
 
 ITERATIONS = 2
-"""The correction is linearised; the second pass takes what the first left."""
+"""The correction is linearised; the second pass removes what the first left over."""
 DRAWS = 10
-"""Latents drawn for each shower: the mean of what is generated must not add to the error."""
+"""Of the latents, for each shower, so that the generated mean adds next to no error."""
 RIDGE = 1e-4
-"""Relative to the mean square of the inputs; keeps the correction from depending on latents."""
+"""Of the least-squares fit, relative to the mean square of the heads' inputs: keeps the correction
+a function of the conditions, not of the latents."""
 
 
 def calibrate(
@@ -29,17 +30,18 @@ def calibrate(
     """Change the heads of the layer energies so that the mean response is that of `showers`.
 
     Both mean responses are fitted as polynomials of the conditions. The logarithm of their ratio,
-    a few per mille after a training, is added to the logits of the layer energies, as the linear
-    combination of the heads' inputs that comes nearest to it. The graph stays as it is.
+    a few per mille after a training, is what the logarithm of each layer's energy should gain; the
+    kernel and bias of its head change by what comes nearest to that. The graph stays as it is.
 
-    How much of a layer's energy is in cells over the threshold hardly varies from shower to shower,
-    so one set of showers tells it; the layer energies, which vary, are then drawn many times.
+    The part of a layer's energy that lies in cells over the threshold hardly varies from shower to
+    shower, so it is measured on one set of showers; the layer energies do vary, and are drawn many
+    times.
 
     Parameters
     ----------
     model : made by `build_generator`; changed in place
     showers : of the training set
-    conditions : (n, n_conditions), theirs, as the network sees them
+    conditions : of the showers, as the network sees them, (n, n_conditions)
     threshold : readout threshold, MeV
     seed : of the latents
     """

@@ -31,8 +31,8 @@ class TrainingData:
     threshold: float
     """Readout threshold, MeV."""
     symmetries: NDArray[np.intp]
-    """Voxel permutations that leave showers as likely as they were, the identity first:
-    (n_symmetries, n_voxels)."""
+    """Voxel permutations under which the distribution of showers stays the same, the identity
+    first: (n_symmetries, n_voxels)."""
 
     @staticmethod
     def of(showers: Showers, conditions: Sequence[Condition], data: Data) -> TrainingData:
@@ -47,7 +47,7 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The showers of a store, parted for one training."""
+    """The showers of a store, split for one training."""
 
     training: Showers
     validation: Showers
@@ -77,8 +77,8 @@ def load_split(
 
     Raises
     ------
-    CaloganError : no store, or one of another geometry or without a condition; too few showers; a
-        band that holds out nothing, or everything
+    CaloganError : no store, or one of another geometry, without a condition, or with showers
+        beyond a condition's range; too few showers; a band that holds out nothing, or everything
     """
     path = _existing(data.train)
     showers = _load(path, geometry, conditions)
@@ -142,8 +142,8 @@ def _load(path: str, geometry: Geometry, conditions: Sequence[Condition]) -> Sho
 def split_off(bands: Bands, showers: Showers, where: str) -> tuple[Showers, int]:
     """The showers outside all bands, and how many are in one.
 
-    Raises CaloganError for a band without showers, and if no shower is left; `where` names the
-    store in it.
+    Raises CaloganError for a band that holds no shower, or every one; `where` names the store in
+    the message.
     """
     for name, band in bands.items():
         values = showers.conditions[name]

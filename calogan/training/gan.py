@@ -109,7 +109,8 @@ class GanTrainer(Trainer):
     def _one_update(self, seed: Any) -> Any:
         steps = self.training.critic_steps
         logged = tf.zeros(len(self.logged) - len(GENERATOR_LOGGED))
-        # Even numbers and the last odd one draw batches, the others what the losses draw.
+        # For each step of the critic, one seed draws the batch and the next what the losses need.
+        # The last two do the same for the generator; the one before them is not used.
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2 * steps + 3)]
         for k in range(steps):
             logged += self._critic_step(self._batch(seeds[2 * k]), seeds[2 * k + 1]) / steps
@@ -118,7 +119,7 @@ class GanTrainer(Trainer):
         return tf.concat([logged, generator_logged], axis=0)
 
     def _start_directions(self) -> dict[int, tf.Variable]:
-        """For each kernel of the critic, by its place, a random vector to follow its norm from."""
+        """Random vectors from which power iteration starts, for the critic's kernels by place."""
         return {
             i: tf.Variable(
                 tf.random.stateless_normal(v.shape[-1:], (self.training.seed, i)),
@@ -129,7 +130,7 @@ class GanTrainer(Trainer):
         }
 
     def _critic_weights(self, *, follow: bool) -> list[Any]:
-        """The weights that the critic judges with; `follow`: go on with the power iteration."""
+        """The weights that the critic judges with; `follow`: keep the power iteration's step."""
         weights = [variable.value for variable in self.critic.trainable_variables]
         for i, direction in self._directions.items():
             weights[i], new = spectral_normalization(weights[i], direction)
@@ -139,7 +140,7 @@ class GanTrainer(Trainer):
 
     def _judge(self, weights: list[Any], views: list[Any], inputs: Any) -> Any:
         """Scores by the critic with these weights."""
-        # No other state: a critic that mixes the showers of a batch is refused by its layout.
+        # A critic has no other state: layers that mix the showers of a batch are refused.
         scores, _ = self.critic.stateless_call(weights, [], [*views, inputs], training=True)
         return scores
 

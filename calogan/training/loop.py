@@ -56,13 +56,15 @@ def train(
 ) -> Run:
     """Train as the card says, into the run directory `out`.
 
-    Ctrl-C finishes the running call, writes a checkpoint and raises KeyboardInterrupt. A resumed
-    run passes through the same states as one that never stopped.
+    Ctrl-C and SIGTERM let the running call of updates finish; then a checkpoint is written and
+    KeyboardInterrupt raised. A resumed run passes through the same states as one that never
+    stopped.
 
     Raises
     ------
     CaloganError
-        No training data; `out` holds another run; the loss is not finite.
+        No training data, or none that fits the card; `out` is not empty, or, to resume, has no
+        checkpoint or was begun with another card or other showers; the training diverges.
     """
     run = Run(Path(out))
     if resume:
@@ -162,7 +164,7 @@ class _Loop:
         self, run: Run, trainer: Trainer, yardstick: Yardstick, inputs: Any, every: int
     ) -> None:
         """`inputs` are the yardstick's conditions as the network sees them, (n, n_conditions);
-        `every` so many updates the generator is scored."""
+        every `every` updates the generator is scored."""
         import tensorflow as tf
 
         self._run, self._trainer = run, trainer
@@ -174,7 +176,7 @@ class _Loop:
         )
 
     def restore(self) -> None:
-        """Go back to the latest checkpoint; what was logged after it is taken back."""
+        """Go back to the latest checkpoint; what was logged after it is removed."""
         run, latest = self._run, self._manager.latest_checkpoint
         if latest is None:
             raise CaloganError(f"nothing to resume: no checkpoint in {run.checkpoints}")
@@ -198,7 +200,7 @@ class _Loop:
         self._record()
 
     def go(self, report: Callable[[Progress], None]) -> None:
-        """Update until all is done; raises KeyboardInterrupt, when asked, at a checkpoint."""
+        """Train to the last update; if interrupted, raise KeyboardInterrupt after a checkpoint."""
         import tensorflow as tf
 
         trainer, training = self._trainer, self._trainer.training
@@ -212,7 +214,7 @@ class _Loop:
                 rate.count(trainer.update)
                 done = trainer.update >= training.updates
                 line: dict[str, Any] = {"update": trainer.update, **losses}
-                # By the update's number, not by the clock, so that a resumed run keeps the same.
+                # By update, not by the clock, so that a resumed run keeps the same generator.
                 scoring = done or trainer.update // self._every > before // self._every
                 if scoring:
                     line |= self._score()
@@ -341,7 +343,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
     signals = (signal.SIGINT, signal.SIGTERM)
     try:
         old = {s: signal.signal(s, lambda number, frame: caught.append(number)) for s in signals}
-    except ValueError:  # not the main thread: signals are its business
+    except ValueError:  # only the main thread may handle signals
         old = {}
     try:
         yield lambda: bool(caught)

@@ -17,7 +17,7 @@ from keras import ops
 def minimax(
     real_scores: Any, fake_scores: Any, real_labels: Any = 1.0, fake_labels: Any = 0.0
 ) -> tuple[Any, Any]:
-    """The original game: both players play for the critic's cross entropy.
+    """The original game, whose stake is the critic's cross entropy.
 
     With D = sigmoid(score) the critic maximises log D(real) + log(1 - D(fake)), the generator
     minimises log(1 - D(fake)), which hardly moves while the critic is sure.
@@ -126,7 +126,7 @@ def instance_noise(views: Sequence[Any], spread: Any, normal: Sequence[Any]) -> 
 def zero_centred_penalty(gradients: Sequence[Any]) -> Any:
     """Mean squared norm of the critic's gradient in its inputs: R1 on real, R2 on generated.
 
-    Mescheder et al., arXiv:1801.04406 (they halve it; so does the caller's factor).
+    Mescheder et al., arXiv:1801.04406 (they halve it, as the caller does).
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def between(real: Sequence[Any], fake: Sequence[Any], uniform: Any) -> list[Any]
 
 
 def spectral_normalization(kernel: Any, direction: Any) -> tuple[Any, Any]:
-    """A kernel divided by its largest singular value, so that its layer never stretches.
+    """A kernel divided by its largest singular value, so that its layer stretches no vector.
 
     The singular value is followed by one step of power iteration a call; the gradient goes
     through it. Miyato et al., arXiv:1802.05957, algorithm 1 and equation 8.

@@ -1,11 +1,12 @@
 """Distributions of single numbers of a shower, matched at all conditions.
 
 A critic judges a shower as a whole. That the median of one cell among hundreds is a quarter too
-high at some angle, or the response a tenth too wide, moves its score hardly; a few thousand showers
-show it. So functions of each number (its value, its square, soft steps) are averaged over real and
-over generated showers, as polynomials of the conditions, and the generator is moved to make the
-averages equal: generative moment matching (Li, Swersky, Zemel, arXiv:1502.02761) with features of
-single numbers, or a critic that is linear in these features and always at its optimum.
+high at some angle, or the response a tenth too wide, hardly moves its score, but shows in averages
+over a few thousand showers. So functions of each number (its value, its square, soft steps) are
+averaged over real and over generated showers, as polynomials of the conditions, and the generator
+learns to make the averages equal. This is generative moment matching (Li, Swersky, Zemel,
+arXiv:1502.02761) with features of single numbers; or a critic that is linear in these features and
+always at its optimum.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from calogan.geometry import Geometry
 DEGREE = 4
 """Of the polynomials of the conditions."""
 DECAY = 0.98
-"""Of the running averages, for each update: of one batch they would be noise."""
+"""Of the running averages, per update: averages over one batch would be mostly noise."""
 CLIP = 5.0
 """Standardised numbers are cut here: the square of a rare one would outweigh all others."""
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-"""Of standardised numbers."""
+"""Where soft steps are, in standard deviations from the mean."""
 STEP_SHARPNESS = 4.0
 CELL_STEPS = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Of cell energies, in units of the readout threshold: lone particles leave these."""
+"""The same for cell energies, in units of the readout threshold: what lone particles leave."""
 
 
 class Marginals(tf.Module):  # type: ignore[misc]
@@ -44,14 +45,14 @@ class Marginals(tf.Module):  # type: ignore[misc]
         super().__init__()
         n_basis = condition_basis(np.zeros((1, n_conditions)), np, DEGREE).shape[1]
         self.gap = tf.Variable(tf.zeros((n_basis, n_functions)), trainable=False)
-        # Of the running average's weights, so far; they sum to 1 after many batches only.
+        # Sum of the running average's weights so far; near 1 only after many batches.
         self.seen = tf.Variable(0.0, trainable=False)
 
     def mismatch(self, generated: Any, real: Any, inputs: Any) -> Any:
         """Squared gap, summed over functions and polynomials; scalar.
 
-        One factor of the square is the running average, through which no gradient goes: that of a
-        batch alone is mostly noise, and its square has a gradient even for a perfect generator.
+        One factor of the square is the running average, through which no gradient goes: the gap of
+        a batch alone is mostly noise, and its square has a gradient even for a perfect generator.
 
         Parameters
         ----------
@@ -91,7 +92,7 @@ def cell_distribution(standardised: Any, energies: Any, lowest: float) -> Any:
     ----------
     standardised : voxels as the critic sees them, (n, n_voxels)
     energies : (n, n_voxels), MeV
-    lowest : MeV; the readout threshold
+    lowest : MeV; the readout threshold, or what stands for it where there is none
     """
     at = [float(np.log(lowest * step)) for step in CELL_STEPS]
     lit = steps(log_energy(energies, ops), at, SHARPNESS)

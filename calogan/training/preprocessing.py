@@ -1,4 +1,4 @@
-"""What the critic sees of a shower: scaled voxels, and features standardised by condition."""
+"""What the critic sees of a shower: voxels and features, standardised at its conditions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from calogan.showers import Showers
 LEAST_SPREAD = 1e-4
 """Of a feature; features are fractions, logarithms, numbers of cells, lengths in 100 mm."""
 LEAST_VOXEL_SPREAD = 0.3
-"""Of a scaled voxel at given conditions, over nearly the largest of any voxel anywhere: cells that
-are hardly ever lit stay small."""
+"""Of a voxel's logarithm at given conditions, over (nearly) the largest of any voxel: what is below
+counts as this, so that cells that are hardly ever lit stay small."""
 FIT_SHOWERS = 50_000
 """Showers enough to measure means and spreads."""
 SPREAD_SHOWERS = 1000
@@ -73,6 +73,10 @@ class Preprocessing:
         threshold : readout threshold in MeV, 0 for none
         count_levels : number of energies at which cells are counted
         shape_floor, limit : as `[training] shape_floor` and `feature_limit`
+
+        Raises
+        ------
+        CaloganError : no shower has any energy
         """
         rows = slice(None, None, 1 + len(showers) // FIT_SHOWERS)
         showers, conditions = showers.select(rows), conditions[rows]
@@ -189,9 +193,8 @@ def _variance_by_condition(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and variance of values, which are overwritten, as polynomials of the conditions.
 
-    For what is often exactly 0, as a voxel, whose residuals have no logarithms to speak of.
-
-    Parameters and returns are those of `spread_by_condition`.
+    As `spread_by_condition`, but for voxels: they are often exactly 0, and the logarithm of their
+    residuals says little. Returns the coefficients of both, (n_basis, k).
     """
     inverse = np.linalg.pinv(basis).astype(np.float32)
     mean = inverse @ values

@@ -39,7 +39,10 @@ class Run:
 
     @property
     def critic_weights(self) -> Path:
-        """Of a GAN's last checkpoint; a VAE's encoder is only in the checkpoints."""
+        """Of a GAN's last checkpoint, for other programs: a resumed run reads `checkpoints`.
+
+        A VAE's encoder is in `checkpoints` alone.
+        """
         return self.path / "critic.weights.h5"
 
     @property
@@ -79,7 +82,7 @@ class Run:
             ) from error
 
     def training(self) -> dict[str, Any]:
-        """As JSON in `training_file`.
+        """What `training_file` holds.
 
         "updates": of the last checkpoint; "best": the line of `metrics` whose generator is kept,
         None before the first score; "warnings": update and words of each.
@@ -115,7 +118,7 @@ class Run:
         return found
 
     def load_generator(self) -> keras.Model:
-        """The generator with its averaged weights."""
+        """The generator with the weights of `generator_weights`."""
         from calogan.networks.generator import build_generator
 
         card = self.card()

@@ -4,24 +4,24 @@ The same validation showers are scored again and again, with the same latents, s
 one run differ by the generator alone. The score of a generator is the root mean square of six
 parts, each the distance from a perfect generator in units of what still passes:
 
-- classifier: AUC of boosted trees on high-level features, above 0.5, over 0.15
+- classifier: AUC of boosted trees on high-level features, less 0.5; passes at 0.15
 - cells: the same on the logarithms of all cells
-- response: generated over real in every bin of the conditions, from 1, over 0.002
-- resolution: the same, over 0.03
-- recall: of the cells, as in an evaluation (`neighbourhoods_between_halves` of `log_cells`), below
-  that of full simulation against itself, over 0.2
-- diversity: spread over latents at the same conditions, generated over real, from 1, over 0.1
+- response: generated over real in every bin of the conditions, less 1; passes at 0.002
+- resolution: the same; passes at 0.03
+- recall: of cells, as in an evaluation (`neighbourhoods_between_halves` of `log_cells`): what it
+  lacks of that of full simulation against itself; passes at 0.2
+- diversity: spread over latents at the same conditions, generated over real, less 1; passes at 0.1
 
-To each unit the standard uncertainty is added in quadrature: what the validation showers do not
-tell has little weight. A score of 1 is a generator that just passes in all, on average. The
-first part alone cannot be trusted to see collapse, nor can the next two (a generator that knows a
-few showers by heart has them right), so the last two stand beside them; and a generator that
-raises the alarm is never chosen over one that does not.
+To each unit the standard uncertainty is added in quadrature: what few validation showers measure
+badly counts little. A score of 1 is a generator that just passes in all, on average. The
+classifier alone cannot be trusted to see mode collapse, nor can response and resolution (a
+generator that knows a few showers by heart has them right), so recall and diversity stand beside
+them; and a generator that raises the alarm is never chosen over one that does not.
 
-The trees see each feature in units of its spread at the shower's conditions. On 1000 photons in
-liquid argon that told a generator of 3000 updates from one of 36 000 by 6 standard deviations of
-repeated measurements (10 on 3000 photons); trees on the features as they are by 1.3 (11), the
-Fréchet physics distance by 0.8 (4). So the AUC of such trees is the first part.
+The trees of the first part see each feature in units of its spread at the shower's conditions. On
+1000 photons in liquid argon their AUC told a generator of 3000 updates from one of 36 000 by 6
+standard deviations of repeated measurements (10 on 3000 photons); trees on the features as they
+are did by 1.3 (11), the Fréchet physics distance by 0.8 (4).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ RECALL_DROP = 0.5
 CLIP = 5.0
 """Standardised features are cut here: an empty layer would else outweigh all others."""
 NEIGHBOURS = 5
-"""Fewer where there are hardly any showers."""
+"""Fewer if there are hardly any showers."""
 RESAMPLES = 100
 MIN_PER_BIN = 10
 """Showers that a bin of a condition needs to count."""
@@ -152,8 +152,8 @@ class Scores:
 def collapse(scores: Scores, earlier: Sequence[Mapping[str, Any]]) -> str:
     """Why a generator seems to have collapsed, in words; empty if it does not.
 
-    `earlier` are the scored lines of metrics.jsonl before this one: the recall of cells is low for
-    any generator that is a little off, so it is its fall that is judged.
+    `earlier` are the lines of metrics.jsonl so far: the recall of cells is low for any generator
+    that is a little off, so what is judged is whether it falls.
     """
     found = []
     if scores.diversity.value < LEAST_DIVERSITY:
@@ -341,8 +341,8 @@ def _train_few_trees(
 ) -> tuple[None, NDArray[np.float64]]:
     """Scores (n_test,) of a fixed number of boosted trees, not calibrated.
 
-    Setting showers apart to stop by, as the classifiers of an evaluation do, makes the AUC of 1000
-    showers half as noisy again.
+    Setting showers apart to tell when to stop, as an evaluation does, would make the AUC of 1000
+    showers 1.5 times as noisy.
     """
     x, y = np.concatenate([x, x_validation]), np.concatenate([y, y_validation])
     (scores,) = fit_trees(x, y, (x_test,), seed, max_iter=60, early_stopping=False)

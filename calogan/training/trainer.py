@@ -31,7 +31,7 @@ from calogan.training.preprocessing import Preprocessing
 from calogan.training.start import match_start
 
 SAMPLE_SHOWERS = 20_000
-"""Training showers kept to calibrate the energy scale on."""
+"""Training showers kept to calibrate the energy scale and to fit the yardstick on."""
 ENERGY_SHOWERS = 2048
 """Showers whose layer energies are compared in one update: without cells they cost little."""
 
@@ -48,9 +48,9 @@ def normal(shape: Any, seed: Any) -> Any:
 class Trainer(ABC):
     """A generator and its training data, which stay on the device; each method extends this.
 
-    A subclass builds its other networks after `super().__init__`, sets `checkpoint` by
-    `_checkpoint`, and defines one update. Whatever is drawn at random is a function of the seed and
-    the update's number, so that a resumed training repeats it.
+    A subclass builds its other networks after `super().__init__`, sets `logged`, sets `checkpoint`
+    by `_checkpoint`, and defines one update. Whatever is drawn at random is a function of the seed
+    and the update's number, so that a resumed training repeats it.
     """
 
     logged: tuple[str, ...]
@@ -136,7 +136,7 @@ class Trainer(ABC):
 
     @contextmanager
     def generating(self) -> Iterator[keras.Model]:
-        """The generator as it is to generate: averaged weights, calibrated energy scale.
+        """The generator as users get it: averaged weights, calibrated energy scale.
 
         After the block the generator has its own weights again, and training may go on.
         """
@@ -229,7 +229,7 @@ class Trainer(ABC):
         return tf.gather(outputs, self._columns, axis=1) * incident
 
     def _energy_mismatch(self, seed: Any) -> Any:
-        """Of response and layer energies, scalar; of many showers, since no cells are made.
+        """Mismatch of response and layer energies, scalar; over many showers, as no cells are made.
 
         Zero, without any work, where the card gives it no weight.
         """

@@ -23,23 +23,25 @@ class VaeTrainer(Trainer):
     evidence lower bound (Kingma, Welling, arXiv:1312.6114) for a whole shower, over the number of
     voxels:
 
-    - voxels as the critic would see them, log(1 + E / floor), with logistic noise of a given size
-      (Kingma et al., arXiv:1606.04934), whose long tails bear single cells that are far off;
+    - voxels as a critic would see them, log(1 + E / floor) standardised, with logistic noise of a
+      given size (Kingma et al., arXiv:1606.04934), whose long tails forgive single cells that are
+      far off;
     - the same for response and layer energies, and for shapes and counts, each in units of its
-      standard deviation at the shower's conditions, with weights from the card. Voxels alone hold
+      standard deviation at the shower's conditions, with weights from the card. Voxels alone fix
       the energy sums too loosely (ATLAS, ATL-SOFT-PUB-2018-001, adds such terms for that reason);
-    - beta times the divergence of the posterior from the prior (Higgins et al., 2017), which rises
-      from zero in the first updates lest the latents go unused. Geant4's example Par04 sets this
-      balance by a factor before the reconstruction.
+    - beta times the divergence of the posterior from the prior (Higgins et al., 2017). Beta rises
+      from zero over the first updates, or the latents might go unused. Geant4's example Par04 sets
+      this balance by a factor before the reconstruction.
 
     Decoded showers carry no noise of the likelihood, so all that fluctuates must come from latents.
     Two things follow. The latents of single cells are encoded like the others; drawn from their
     prior in training they would only blur the reconstruction, and the decoder would learn to leave
-    them out. And the noise is not learned: what single cells do on their own can be called noise
-    as well as latent at the same likelihood, and it must not be called noise.
+    them out. And the size of the noise is not learned: the likelihood is the same whether
+    fluctuations of single cells are put down to noise or to latents, and only latents reach the
+    generated showers.
 
-    To this the mismatch of layer energies is added that the GAN has too, decoded from the prior,
-    with the same weight `training.energy_marginals`.
+    The GAN's mismatch of layer energies is added, for showers decoded from the prior, with the
+    same weight `training.energy_marginals`.
     """
 
     logged = ("voxel_loss", "feature_loss", "kl_loss", "energy_mismatch")

@@ -107,10 +107,15 @@ def read_inputs(config: Mapping[str, Any], key: str, dtype: np.dtype[Any]) -> li
             ]
             columns.append(np.array(values, dtype=dtype))
         nodes.append(Input(field(item, "name", where, str), tuple(names), *columns))
-    repeated = {node.name for node in nodes if sum(node.name == n.name for n in nodes) > 1}
-    if repeated:
-        raise GraphError(f"field {key} holds {listed(repeated)} more than once")
     return nodes
+
+
+def variables_by_name(nodes: Sequence[Input]) -> dict[str, tuple[str, ...]]:
+    """The variables to give under each name, in order; nodes may share a name, and variables."""
+    names: dict[str, dict[str, None]] = {}
+    for node in nodes:
+        names.setdefault(node.name, {}).update(dict.fromkeys(node.variables))
+    return {name: tuple(variables) for name, variables in names.items()}
 
 
 def sequential_as_graph(config: Mapping[str, Any]) -> dict[str, Any]:

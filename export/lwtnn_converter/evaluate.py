@@ -29,6 +29,7 @@ from lwtnn_converter._graph_json import (
     read_inputs,
     reads_sequence,
     sequential_as_graph,
+    variables_by_name,
 )
 from lwtnn_converter._layers_numpy import (
     Function,
@@ -65,8 +66,9 @@ class Graph:
     Attributes
     ----------
     inputs, sequences : dict of str to tuple of str
-        Names of the input nodes, with the names of their variables in order. The nameless input of
-        a sequential JSON is called ``inputs``.
+        Names of the input nodes, with the names of their variables in order. Input nodes that
+        share a name each take their variables of those given under it. The nameless input of a
+        sequential JSON is called ``inputs``.
     outputs : dict of str to tuple of str
         Names of the outputs, with their labels in order. A sequential JSON's output is called
         ``outputs``.
@@ -90,8 +92,8 @@ class Graph:
             config = sequential_as_graph(config)
         self._vectors = read_inputs(config, "inputs", self.dtype)
         self._matrices = read_inputs(config, "input_sequences", self.dtype)
-        self.inputs = {item.name: item.variables for item in self._vectors}
-        self.sequences = {item.name: item.variables for item in self._matrices}
+        self.inputs = variables_by_name(self._vectors)
+        self.sequences = variables_by_name(self._matrices)
         self._nodes = self._build_nodes(field(config, "nodes", "", list), config)
         self._outputs: dict[str, int] = {}
         self.outputs: dict[str, tuple[str, ...]] = {}
@@ -188,34 +190,42 @@ class Graph:
         self, given: Mapping[str, NodeInput], nodes: Sequence[Input], rank: int
     ) -> dict[int, Array]:
         """Scaled inputs by position; those not given are missing until a node asks for them."""
-        known = {item.name for item in nodes}
+        known = self.inputs if rank == 2 else self.sequences
         for name in given:
             if name not in known:
                 what = "input" if rank == 2 else "input sequence"
                 raise ValueError(f"no {what} {name!r}; the network has {listed(known)}")
+        arrays = {
+            name: self._as_array(name, value, known[name], rank) for name, value in given.items()
+        }
         fed: dict[int, Array] = {}
         for index, node in enumerate(nodes):
-            if node.name not in given:
-                continue
-            value = given[node.name]
-            if isinstance(value, Mapping):
-                missing = [name for name in node.variables if name not in value]
-                if missing:
-                    raise ValueError(f"input {node.name!r} lacks the variables {listed(missing)}")
-                columns = [np.asarray(value[name], dtype=self.dtype) for name in node.variables]
-                array = np.stack(np.broadcast_arrays(*columns), axis=-1)
-            else:
-                array = np.asarray(value, dtype=self.dtype)
-            while array.ndim < rank:
-                array = array[np.newaxis]
-            if array.ndim != rank or array.shape[-1] != len(node.variables):
-                shape = "(n, {})" if rank == 2 else "(n, steps, {})"
-                raise ValueError(
-                    f"input {node.name!r} has shape {array.shape}; expected "
-                    + shape.format(len(node.variables))
-                )
-            fed[index] = (array + node.offset) * node.scale
+            if node.name in arrays:
+                array = arrays[node.name]
+                if node.variables != known[node.name]:
+                    place = {variable: i for i, variable in enumerate(known[node.name])}
+                    array = array[..., [place[variable] for variable in node.variables]]
+                fed[index] = (array + node.offset) * node.scale
         return fed
+
+    def _as_array(self, name: str, value: NodeInput, variables: Sequence[str], rank: int) -> Array:
+        """What is given under a name, (n, variables) or (n, steps, variables)."""
+        if isinstance(value, Mapping):
+            missing = [variable for variable in variables if variable not in value]
+            if missing:
+                raise ValueError(f"input {name!r} lacks the variables {listed(missing)}")
+            columns = [np.asarray(value[variable], dtype=self.dtype) for variable in variables]
+            array = np.stack(np.broadcast_arrays(*columns), axis=-1)
+        else:
+            array = np.asarray(value, dtype=self.dtype)
+        while array.ndim < rank:
+            array = array[np.newaxis]
+        if array.ndim != rank or array.shape[-1] != len(variables):
+            shape = "(n, {})" if rank == 2 else "(n, steps, {})"
+            raise ValueError(
+                f"input {name!r} has shape {array.shape}; expected " + shape.format(len(variables))
+            )
+        return array
 
     def _evaluate(
         self,

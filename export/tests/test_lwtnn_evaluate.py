@@ -348,7 +348,6 @@ def broken(path: str, value: Any) -> dict[str, Any]:
         ("layers.2.weights", [1.0], r"field layers\[2\]\.weights has 1 elements, but the layer"),
         ("inputs.0.variables.1.scale", "2", r"field inputs\[0\]\.variables\[1\]\.scale is '2'"),
         ("inputs.0.variables.1", 2, r"field inputs\[0\]\.variables\[1\] is not an object"),
-        ("inputs.1.name", "a", r"field inputs holds 'a' more than once"),
         ("inputs.1", [], r"field inputs\[1\] is not an object"),
         ("outputs.y.node_index", 9, r"field outputs\.y\.node_index is 9, but there are 9 nodes"),
         ("outputs.y.labels", ["a", "b", "c"], r"outputs\.y\.labels has 3 labels, but node 5 has 2"),
@@ -360,6 +359,35 @@ def broken(path: str, value: Any) -> dict[str, Any]:
 def test_broken_json(path: str, value: Any, message: str) -> None:
     with pytest.raises(GraphError, match=message):
         Graph(broken(path, value))
+
+
+def test_input_nodes_of_one_name_share_what_is_given() -> None:
+    """As in lwtnn, where a node looks its variables up by name in what is given under its own."""
+
+    def node(*names: str) -> dict[str, Any]:
+        variables = [{"name": name, "offset": 1.0, "scale": 2.0} for name in names]
+        return {"name": "a", "variables": variables}
+
+    config = {
+        "inputs": [node("z", "x"), node("y", "x")],
+        "input_sequences": [],
+        "nodes": [
+            {"type": "input", "sources": [1], "size": 2},
+            {"type": "input", "sources": [0], "size": 2},
+            {"type": "concatenate", "sources": [0, 1]},
+        ],
+        "layers": [],
+        "outputs": {"out": {"node_index": 2, "labels": ["y", "x", "z", "x again"]}},
+    }
+    shared = Graph(config)
+    assert shared.inputs == {"a": ("z", "x", "y")}
+    given = {"x": [10.0, 20.0], "y": [30.0, 40.0], "z": [50.0, 60.0]}
+    expected = [[62.0, 22.0, 102.0, 22.0], [82.0, 42.0, 122.0, 42.0]]
+    np.testing.assert_array_equal(shared.compute({"a": given}), expected)
+    side_by_side = np.stack([given["z"], given["x"], given["y"]], axis=1)
+    np.testing.assert_array_equal(shared.compute({"a": side_by_side}), expected)
+    with pytest.raises(ValueError, match="input 'a' lacks the variables 'z'"):
+        shared.compute({"a": {"x": 1.0, "y": 2.0}})
 
 
 PARTS = {"weights": [1.0, 1.0], "bias": [1.0]}

@@ -86,6 +86,48 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_export_for_other_programs(workspace: Path) -> None:
+    for source in ("run", "model.json"):
+        found = calogan("export", source, "--profile", "onnx", "-o", "model.onnx", cwd=workspace)
+        assert found.returncode == 0, found.stderr
+        assert "latents (n, 20), conditions (n, 2); output: fractions (n, 16)" in found.stdout
+        fixed = ["--set", "theta=0.1", "-o", "fixed.onnx"]
+        found = calogan("export", source, "--profile", "onnx", *fixed, cwd=workspace)
+        assert "conditions (n, 1)" in found.stdout
+    assert (workspace / "fixed.onnx").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--profile", "par04"], "no mesh of Par04: layer 'layer_0' is cartesian"),
+        (
+            ["--profile", "fastcalosim"],
+            "fastcalosim needs --pid and --eta, as in --pid 22 --eta 20",
+        ),
+        (["--pid", "22"], "--pid means nothing to the profile native, only to fastcalosim"),
+        (
+            ["--profile", "par04", "--network", "onnx"],
+            "--network means nothing to the profile par04",
+        ),
+        (["--profile", "onnx", "--e-max", "500"], "--e-max means nothing to separate inputs"),
+        (
+            ["--profile", "fastcalosim", "--pid", "22", "--eta", "20", "--samplings", "1;2"],
+            "--samplings 1;2: expected whole numbers",
+        ),
+        (
+            ["--profile", "fastcalosim", "--pid", "22", "--eta", "20", "--set", "theta=0.1"],
+            "layer 'layer_0' is cartesian, but FastCaloSim has cells in r and alpha alone",
+        ),
+    ],
+)
+def test_export_says_what_cannot_be(workspace: Path, options: list[str], message: str) -> None:
+    found = calogan("export", "model.json", *options, "-o", "other", cwd=workspace)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert not (workspace / "other").exists()
+
+
 def test_evaluate_writes_report_and_metrics(workspace: Path) -> None:
     found = calogan(
         "evaluate", "run", "--reference", "test.h5", "--output", "report", cwd=workspace

@@ -1,4 +1,4 @@
-"""Held-out bands: which showers they take out, and the comparison inside and beside them."""
+"""The comparison inside a held-out band and beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,14 +16,11 @@ import numpy as np
 import pytest
 from helpers.evaluations import make_pair
 from helpers.samples import make_card
-from hypothesis import given
-from hypothesis import strategies as st
 
-from calogan.bands import Bands, check_bands, in_any, in_band
-from calogan.card.keys import with_hold_out
-from calogan.cli.shared import parse_bands
+from calogan.bands import Bands, in_band
 from calogan.errors import CaloganError
 from calogan.evaluation import report
+from calogan.evaluation.compare_samples import compare_samples
 from calogan.evaluation.evaluate import evaluate_run
 from calogan.evaluation.hold_out import bands_to_study, study
 from calogan.evaluation.results import Study
@@ -31,81 +29,10 @@ from calogan.metrics.classifiers import ClassifierResult
 from calogan.metrics.statistics import Value
 from calogan.reading import store
 from calogan.showers import Showers
-from calogan.training.data import split_off
 
 CONDITIONS = make_card().condition_list
 BAND = {"energy": (3.0, 12.0)}
 UNITS = [("energy", "GeV"), ("theta", "rad")]
-
-
-# ----------------------------------------------------------------------------------------- bands
-
-
-def test_bands_are_read() -> None:
-    assert parse_bands(["energy=8:12", "theta=0.1:2e-1"]) == {
-        "energy": (8.0, 12.0),
-        "theta": (0.1, 0.2),
-    }
-
-
-@pytest.mark.parametrize("option", ["energy", "energy=8", "energy=8:x", "energy=1:2:3", "=:"])
-def test_what_is_no_band_is_said(option: str) -> None:
-    with pytest.raises(CaloganError, match=rf"--hold-out {option}: expected NAME=LOW:HIGH"):
-        parse_bands([option])
-
-
-@pytest.mark.parametrize(
-    ("bands", "message"),
-    [
-        ({"energi": (8, 12)}, r"band of 'energi', which is no condition; .* nearest: 'energy'"),
-        ({"energy": (12, 8)}, r"energy = 12:8 is no band, expected low < high"),
-        ({"energy": (8, 8)}, r"energy = 8:8 is no band"),
-        ({"energy": (8, float("nan"))}, r"energy = 8:nan is no band"),
-        ({"energy": (60, 80)}, r"60:80 is outside the trained range 1:50 GeV, so it holds nothing"),
-        ({"energy": (0.5, 60)}, r"0.5:60 covers everything of the trained range 1:50 GeV"),
-        ({"energy": (40, 60)}, r"40:60 covers an end of the trained range"),
-        ({"energy": (8, 12), "theta": (0, 0.1)}, r"theta = 0:0.1 covers an end"),
-    ],
-)
-def test_bands_that_make_no_sense_are_refused(bands: Bands, message: str) -> None:
-    with pytest.raises(CaloganError, match=message):
-        check_bands(bands, CONDITIONS)
-    with pytest.raises(CaloganError, match=message):
-        with_hold_out(make_card(), bands)
-
-
-def test_two_bands_of_one_condition_are_refused() -> None:
-    with pytest.raises(CaloganError, match="'energy' has a band already"):
-        parse_bands(["energy=8:12", "energy=20:30"])
-
-
-@given(st.lists(st.floats(1, 50), min_size=1), st.floats(1, 49))
-def test_a_band_and_its_neighbours_share_no_value(values: list[float], low: float) -> None:
-    x = np.array(values)
-    parts = [in_band(band, x) for band in ((-np.inf, low), (low, low + 1), (low + 1, np.inf))]
-    np.testing.assert_array_equal(np.sum(parts, axis=0), 1)
-
-
-def test_a_shower_in_any_band_is_split_off(showers: Showers) -> None:
-    bands = {"energy": (8.0, 12.0), "theta": (0.1, 0.2)}
-    kept, n_held = split_off(bands, showers, "train.h5")
-    assert len(kept) + n_held == len(showers)
-    assert not in_any(bands, kept.conditions).any()
-    held = ~np.isin(showers.fingerprints(), kept.fingerprints())
-    assert in_any(bands, showers.select(held).conditions).all()
-    assert n_held > in_any({"energy": (8.0, 12.0)}, showers.conditions).sum()
-    same, none = split_off({}, showers, "train.h5")
-    assert len(same) == len(showers) and none == 0
-
-
-def test_a_band_must_hold_some_showers_and_leave_some(showers: Showers) -> None:
-    low = showers.select(showers.incident_energy < 5)
-    with pytest.raises(
-        CaloganError, match=r"8:12 covers no shower of train.h5, which holds energy"
-    ):
-        split_off({"energy": (8.0, 12.0)}, low, "train.h5")
-    with pytest.raises(CaloganError, match=r"covers every shower of train.h5"):
-        split_off({"energy": (0.5, 12.0)}, low, "train.h5")
 
 
 # ----------------------------------------------------------------------------------------- study
@@ -159,8 +86,11 @@ def pair() -> tuple[Showers, Showers]:
     return reference, replace(generated, energies=generated.energies * factor[:, None].astype("f4"))
 
 
+compare = partial(compare_samples, threshold=0.1, seed=1, classifier="quick")
+
+
 def make_study(pair: tuple[Showers, Showers], bands: Bands = BAND, **fields: Any) -> Study:
-    options = {"other": None, "seed": 1, "classifier": "quick", "progress": lambda _: None}
+    options = {"other": None, "seed": 1, "compare": compare, "progress": lambda _: None}
     generator = fields.pop("generator", None) or fake(pair[1], BAND)
     return study("energy", bands, generator, pair, **{**options, **fields})
 
@@ -173,16 +103,10 @@ def found(pair: tuple[Showers, Showers]) -> Study:
         return make_study(pair, other=good)
 
 
-@pytest.fixture
-def selected() -> Iterator[None]:
-    """Which showers are compared, and nothing of what is found."""
-
-    def settings(reference: Showers, generated: Showers, **_: object) -> Any:
-        spans = {k: [float(v.min()), float(v.max())] for k, v in reference.conditions.items()}
-        return SimpleNamespace(settings={"n_showers": len(reference), "conditions": spans})
-
-    with patch("calogan.evaluation.hold_out.compare_samples", settings):
-        yield
+def selected(reference: Showers, generated: Showers, **_: object) -> Any:
+    """In place of a comparison: which showers are compared, and nothing of what is found."""
+    spans = {k: [float(v.min()), float(v.max())] for k, v in reference.conditions.items()}
+    return SimpleNamespace(settings={"n_showers": len(reference), "conditions": spans})
 
 
 def spans(found: Study) -> list[list[float]]:
@@ -218,17 +142,15 @@ def test_what_is_wrong_inside_the_band_is_seen(found: Study) -> None:
     json.dumps(found.to_dict(), allow_nan=False)
 
 
-@pytest.mark.usefixtures("selected")
 def test_neighbours_of_a_part_of_the_band_are_trained(pair: tuple[Showers, Showers]) -> None:
-    found = make_study(pair, {"energy": (3.5, 11.0)})
+    found = make_study(pair, {"energy": (3.5, 11.0)}, compare=selected)
     inside, beside = spans(found)
     assert inside[0] >= 3.5 and inside[1] < 11 and beside[0] < 3 and beside[1] >= 12
 
 
-@pytest.mark.usefixtures("selected")
 def test_showers_of_another_band_are_left_out(pair: tuple[Showers, Showers]) -> None:
     bands = {**BAND, "theta": (0.3, 0.34)}
-    found = make_study(pair, bands, generator=fake(pair[1], bands))
+    found = make_study(pair, bands, generator=fake(pair[1], bands), compare=selected)
     all_in = in_band(BAND["energy"], pair[0].incident_energy)
     without = all_in & ~in_band((0.3, 0.34), pair[0].conditions["theta"])
     assert found.regions[0].evaluation.settings["n_showers"] == without.sum() < all_in.sum()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calogan.evaluation.observables import GROUPS, image, observables, projections
+from calogan.evaluation.observables import image, observables, projections
+from calogan.evaluation.results import GROUPS
 from calogan.features import layer_fractions, response
 from calogan.geometry import Geometry
 from calogan.showers import Showers

@@ -11,7 +11,7 @@ import pytest
 from helpers.evaluations import make_flat, quick, rings, without_classifiers
 
 from calogan.evaluation import report
-from calogan.evaluation.observables import GROUPS
+from calogan.evaluation.results import GROUPS
 
 SECTIONS = {
     *("summary", "response", "observables", "profiles", "average", "events"),

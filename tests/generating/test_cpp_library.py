@@ -46,11 +46,11 @@ def test_without_a_library_it_is_said_what_helps(
     monkeypatch.delenv("CALOGAN_RUNNER_LIBRARY", raising=False)
     monkeypatch.setattr(cpp_library, "FOLDER", tmp_path / "calogan")
     message = (
-        r"not part of an installed calogan; build it with `make cpp` in a checkout of calogan "
-        r"\d.*set CALOGAN_RUNNER_LIBRARY to the build/cpp/libcalogan_runner\.so there; "
+        r"this calogan was installed without the C\+\+ runner.*install a wheel of calogan \d.*"
+        r"or set CALOGAN_RUNNER_LIBRARY to the library's path; "
         r"calogan\.Generator, in NumPy, works without it"
     )
-    rebuild = "build it with `make cpp` in a checkout of calogan"
+    rebuild = r"build it with `make cpp` in a checkout of calogan \d.*, or install that"
     if in_checkout:
         (tmp_path / "cpp_examples").mkdir()
         (tmp_path / "cpp_examples/CMakeLists.txt").touch()

@@ -38,6 +38,21 @@ def test_lwtnn_graph(tmp_path: Path) -> None:
     assert inspect(path).kind == "lwtnn sequential model"
 
 
+def test_export_for_another_program(tmp_path: Path) -> None:
+    about = {
+        "profile": "par04",
+        "name": "mine",
+        "weights_sha256": "abc",
+        "settings": ["/a 1", "/b 2"],
+    }
+    path = tmp_path / "par04.json"
+    path.write_text(json.dumps({**GRAPH, "calogan_export": about}))
+    facts = dict(inspect(path).facts)
+    assert facts["exported for"] == "par04"
+    assert facts["generator"] == "mine"
+    assert facts["settings"] == "/a 1\n/b 2"
+
+
 def test_generator(tmp_path: Path) -> None:
     card = make_card()
     block = {

@@ -29,6 +29,7 @@ def test_the_card_is_printed_as_it_stands(path: Path, width: int) -> None:
     assert found.card is not None
     assert max(map(len, found.card.splitlines())) > 80
     # A narrow console folds the heading itself.
+    assert printed(found, width).startswith(f"{path}: {found.kind}\n")
     _, _, card = printed(found, width).partition(HEADING.split()[-1] + "\n")
     assert card == found.card
     assert parse_toml(card, "printed") == parse_toml(found.card, "suggested")

@@ -1,4 +1,4 @@
-"""What a training sees: the store it reads, the split, the symmetries."""
+"""What a training sees: the store it reads, the split, what is held out, the symmetries."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 from helpers.samples import card_on, make_card, make_showers
 
+from calogan.bands import in_any
 from calogan.card.keys import Card
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.reading import store
 from calogan.showers import Showers
-from calogan.training.data import TrainingData, mirror_permutations, turn_permutations
+from calogan.training.data import (
+    TrainingData,
+    mirror_permutations,
+    split_off,
+    turn_permutations,
+)
 from calogan.training.loop import train
 
 
@@ -142,3 +148,25 @@ def test_showers_outside_the_card_are_refused(data: Path, tmp_path: Path) -> Non
     fields["conditions"]["energy"]["high"] = 20
     with pytest.raises(CaloganError, match=r"holds energy .* beyond the card's 1\.\.20; set low"):
         train(Card.model_validate(fields), tmp_path / "run")
+
+
+def test_a_shower_in_any_band_is_split_off(showers: Showers) -> None:
+    bands = {"energy": (8.0, 12.0), "theta": (0.1, 0.2)}
+    kept, n_held = split_off(bands, showers, "train.h5")
+    assert len(kept) + n_held == len(showers)
+    assert not in_any(bands, kept.conditions).any()
+    held = ~np.isin(showers.fingerprints(), kept.fingerprints())
+    assert in_any(bands, showers.select(held).conditions).all()
+    assert n_held > in_any({"energy": (8.0, 12.0)}, showers.conditions).sum()
+    same, none = split_off({}, showers, "train.h5")
+    assert len(same) == len(showers) and none == 0
+
+
+def test_a_band_must_hold_some_showers_and_leave_some(showers: Showers) -> None:
+    low = showers.select(showers.incident_energy < 5)
+    with pytest.raises(
+        CaloganError, match=r"8:12 covers no shower of train.h5, which holds energy"
+    ):
+        split_off({"energy": (8.0, 12.0)}, low, "train.h5")
+    with pytest.raises(CaloganError, match=r"covers every shower of train.h5"):
+        split_off({"energy": (0.5, 12.0)}, low, "train.h5")

@@ -16,7 +16,7 @@ from helpers.samples import card_on, make_showers
 from calogan.bands import in_band
 from calogan.card.keys import with_hold_out
 from calogan.errors import CaloganError
-from calogan.generating.export import export_run
+from calogan.exporting.native import export_run
 from calogan.generating.generator import Generator
 from calogan.metrics.statistics import Value
 from calogan.reading import store

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.samples import make_card
 
-from calogan.conditions import condition_basis, network_input
+from calogan.conditions import network_input
 from calogan.showers import Showers
 from calogan.training.preprocessing import Preprocessing
 
@@ -36,19 +36,6 @@ def test_voxels_are_standardised_at_every_energy(showers: Showers, fitted: Prepr
         assert np.abs(voxels[half].mean(axis=0)).max() < 0.3
         assert voxels[half].std(axis=0).max() < 1.5
         assert 0.3 < np.median(voxels[half].std(axis=0)) < 1.25
-
-
-@pytest.mark.parametrize(("n_conditions", "degree", "n_basis"), [(1, 4, 5), (2, 3, 10), (3, 2, 10)])
-def test_the_basis_is_orthonormal(n_conditions: int, degree: int, n_basis: int) -> None:
-    nodes, weights = np.polynomial.legendre.leggauss(6)
-    grid = np.stack(np.meshgrid(*[nodes] * n_conditions), axis=-1).reshape(-1, n_conditions)
-    measure = np.ones(1)
-    for _ in range(n_conditions):
-        measure = np.outer(measure, weights / 2).ravel()
-    basis = condition_basis(grid, np, degree)
-    assert basis.shape[1] == n_basis
-    np.testing.assert_array_equal(basis[:, 0], 1)
-    np.testing.assert_allclose(basis.T * measure @ basis, np.eye(n_basis), atol=1e-12)
 
 
 def test_keras_and_numpy_agree(showers: Showers, fitted: Preprocessing) -> None:

@@ -15,7 +15,7 @@ from calogan.card.keys import Card
 from calogan.card.loading import load_card
 from calogan.conditions import network_input
 from calogan.errors import CaloganError
-from calogan.generating.export import export_run
+from calogan.exporting.native import export_run
 from calogan.generating.generator import Generator
 from calogan.inspecting.inspect import inspect as inspect_path
 from calogan.networks.encoder import build_encoder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calogan.errors import CaloganError
-from calogan.generating.export import export_run
+from calogan.exporting.native import export_run
 from calogan.generating.generator import Generator
 from calogan.networks.generator import voxel_columns, voxel_fractions
 from calogan.training.run import Run

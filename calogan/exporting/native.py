@@ -7,14 +7,23 @@ from typing import Any
 
 from lwtnn_converter import Graph, save
 
-from calogan.generating.generator import SCHEMA_VERSION, graph_outputs, weights_sha256
+from calogan.generating.generator import weights_sha256
+from calogan.generating.model_file import SCHEMA_VERSION, graph_outputs
 from calogan.generating.self_test import make_self_test
 from calogan.training.run import Run
 from calogan.version import __version__
 
 
 def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
-    """Write the generator of a run as lwtnn JSON; returns the `calogan` block.
+    """Write the generator of a run as lwtnn JSON; returns the `calogan` block."""
+    document = run_document(run_directory)
+    save(document, output)
+    block: dict[str, Any] = document["calogan"]
+    return block
+
+
+def run_document(run_directory: str | Path) -> dict[str, Any]:
+    """The generator of a run as a model file holds it.
 
     The graph's inputs are the latents and the conditions in physical units (natural logarithms
     for those on a log scale, named log_<name>); lwtnn normalises them by the offsets and scales in
@@ -82,5 +91,4 @@ def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
         },
         "self_test": make_self_test(outputs, conditions, sum(sizes.values())),
     }
-    save({**graph, "calogan": block}, output)
-    return block
+    return {**graph, "calogan": block}
