@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from calogan.card.keys import CriticCard, GeneratorCard, Training
+from calogan.card.keys import CriticCard, GeneratorCard
+from calogan.card.training import Training
 from calogan.networks.critic import build_critic, build_energy_critic
 from calogan.training.data import TrainingData, turn_permutations
 from calogan.training.losses import (

@@ -13,7 +13,8 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from calogan.card.keys import GeneratorCard, Training
+from calogan.card.keys import GeneratorCard
+from calogan.card.training import Training
 from calogan.features import layer_sums
 from calogan.networks.generator import (
     build_generator,

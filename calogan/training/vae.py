@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
-from calogan.card.keys import GeneratorCard, Training, VaeCard
+from calogan.card.keys import GeneratorCard, VaeCard
+from calogan.card.training import Training
 from calogan.networks.encoder import build_encoder
 from calogan.training.data import TrainingData
 from calogan.training.trainer import Trainer

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from helpers.cards import changed_card
 
-from calogan.card.keys import Card, ConditionCard, Input, Training
+from calogan.card.keys import Card, ConditionCard, Input
 from calogan.card.loading import load_card
+from calogan.card.training import Training
 from calogan.errors import CaloganError
 
 CARDS = Path(__file__).parents[2] / "data" / "cards"

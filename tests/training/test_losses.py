@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calogan.card.keys import LABELLED_LOSSES, Training
+from calogan.card.training import LABELLED_LOSSES, Training
 from calogan.training import losses
 
 Array = NDArray[np.floating]
