@@ -73,7 +73,8 @@ class GroupSoftmax(keras.layers.Layer):
     one after the other, and logits g of the groups, (batch, number of groups + 1), the last for
     what is left over. Within a group the result is a softmax of x, times the group's entry in the
     softmax of g: ``softmax(y + g - log(sum of exp(y) over the group))``, with the logits kept
-    within bounds, ``y = limit tanh(x / limit)``. Its shape is (batch, sum of sizes + 1), with the leftover last.
+    within bounds, ``y = limit tanh(x / limit)``. Its shape is (batch, sum of sizes + 1), with the
+    leftover last.
 
     lwtnn has no logarithm. Its place takes a sum of ramps (`hard_sigmoid`), a function of the
     group's part in a softmax of all logits together, right to 0.002. They reach as far down as
