@@ -74,6 +74,8 @@ class Training(BaseModel, extra="forbid", frozen=True):
     """Method "gan": updates of the layer energies, for each update of the cells, against a critic
     of their own, and then only so: without cells they cost little, and a calorimeter of many layers
     needs many. 0: layer energies are trained with the cells."""
+    energy_penalty: float | None = Field(None, ge=0)
+    """Of that critic, in place of r1 and r2: a few numbers bear a sharper one. None: those."""
     cell_marginals: float = Field(0.3, ge=0)
     """Method "gan": the same for the energy of every cell."""
     ring_marginals: float = Field(0.0, ge=0)

@@ -42,6 +42,15 @@ def export(
         Path, typer.Option("--output", "-o", help="File to write; for fastcalosim a folder.")
     ],
     profile: Annotated[Profile, typer.Option("--profile", help="For whom.")] = Profile.native,
+    digits: Annotated[
+        int | None,
+        typer.Option(
+            "--digits",
+            min=2,
+            max=9,
+            help="native, from a run: significant digits of the weights; all if not given.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE: fix a condition, in its own unit."),
@@ -90,6 +99,7 @@ def export(
     from calogan.exporting import profiles
 
     of_profile = {
+        "--digits": (digits, "native"),
         "--set": (settings, "par04 fastcalosim onnx"),
         "--e-max": (e_max, "par04 onnx"),
         "--inputs": (inputs, "onnx"),
@@ -132,7 +142,7 @@ def export(
             fixed=fixed,
         )
     else:
-        made = profiles.export_native(source, output)
+        made = profiles.export_native(source, output, digits=digits)
     ranges = ", ".join(f"{c.name} {c.low:g}..{c.high:g} {c.unit}" for c in made.model.conditions)
     about = f"{made.model.latent_size} latents, {ranges}"
     files = [f"{file}: {file.stat().st_size / 1e6:.1f} MB, {about}" for file in made.files]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lwtnn_converter import Graph, save
+from numpy.typing import NDArray
 
 from calogan.generating.generator import weights_sha256
 from calogan.generating.model_file import SCHEMA_VERSION, graph_outputs
@@ -14,16 +16,24 @@ from calogan.training.run import Run
 from calogan.version import __version__
 
 
-def export_run(run_directory: str | Path, output: str | Path) -> dict[str, Any]:
-    """Write the generator of a run as lwtnn JSON; returns the `calogan` block."""
-    document = run_document(run_directory)
+def export_run(
+    run_directory: str | Path, output: str | Path, *, digits: int | None = None
+) -> dict[str, Any]:
+    """Write the generator of a run as lwtnn JSON; returns the `calogan` block.
+
+    `digits` as in `run_document`.
+    """
+    document = run_document(run_directory, digits)
     save(document, output)
     block: dict[str, Any] = document["calogan"]
     return block
 
 
-def run_document(run_directory: str | Path) -> dict[str, Any]:
+def run_document(run_directory: str | Path, digits: int | None = None) -> dict[str, Any]:
     """The generator of a run as a model file holds it.
+
+    With `digits`, its trained weights are rounded to so many significant digits before anything is
+    made of them, which shortens the file; else they are what they are in the run.
 
     The graph's inputs are the latents and the conditions in physical units (natural logarithms
     for those on a log scale, named log_<name>); lwtnn normalises them by the offsets and scales in
@@ -53,6 +63,8 @@ def run_document(run_directory: str | Path) -> dict[str, Any]:
         for name, size in sizes.items()
     ]
     model = run.load_generator()
+    if digits is not None:
+        model.set_weights([rounded(weights, digits) for weights in model.get_weights()])
     graph = convert(
         model,
         {
@@ -92,3 +104,13 @@ def run_document(run_directory: str | Path) -> dict[str, Any]:
         "self_test": make_self_test(outputs, conditions, sum(sizes.values())),
     }
     return {**graph, "calogan": block}
+
+
+def rounded(values: NDArray[np.float32], digits: int) -> NDArray[np.float32]:
+    """Numbers with so many significant decimal digits, as near as float32 holds them."""
+    exact = values.astype(np.float64)
+    size = np.floor(np.log10(np.where(exact == 0, 1.0, np.abs(exact))))
+    # Dividing by a whole power of ten is exact where multiplying by its inverse is not.
+    up, down = (10.0 ** np.maximum(s, 0) for s in (digits - 1 - size, size + 1 - digits))
+    found: NDArray[np.float32] = (np.round(exact * up / down) * down / up).astype(np.float32)
+    return found

@@ -42,9 +42,18 @@ class Exported:
     """What to know of it."""
 
 
-def export_native(source: str | Path, output: str | Path) -> Exported:
-    """The model file itself, for the C++ runner and whoever reads its `calogan` block."""
-    model = _read(source)
+def export_native(source: str | Path, output: str | Path, *, digits: int | None = None) -> Exported:
+    """The model file itself, for the C++ runner and whoever reads its `calogan` block.
+
+    `digits`, of a run, as in `native.run_document`; raises CaloganError for them with a file, whose
+    weights are what they are.
+    """
+    if digits is not None and not Path(source).is_dir():
+        raise CaloganError(
+            f"{source} is a file, which is exported as it is; round the weights of its run: "
+            f"calogan export RUN --digits {digits}"
+        )
+    model = _read(source, digits)
     save(model.document, output)
     return Exported(model, (Path(output),))
 
@@ -170,9 +179,9 @@ def export_fastcalosim(
     return Exported(model, tuple(files), (settings,), tuple(remarks))
 
 
-def _read(source: str | Path) -> ModelFile:
+def _read(source: str | Path, digits: int | None = None) -> ModelFile:
     if Path(source).is_dir():
-        return ModelFile.parse(run_document(source), str(source))
+        return ModelFile.parse(run_document(source, digits), str(source))
     return ModelFile.read(source)
 
 

@@ -27,6 +27,8 @@ CELL_SHARPNESS = 2.0
 RARE_SHARPNESS = 0.5
 """Of joint heads it is 1 in cells that are mostly lit, whose energies vary, and this more for each
 standard deviation that a rarer one is away from that: those are lit or not."""
+JOINT_SHIFT = 7.0
+"""Added to the logits of joint heads, of which most start at -15 to 0."""
 MIN_OCCUPANCY = 0.003
 """Cells lit in fewer showers than this, or in all but so few, start as if it were so many."""
 MIN_OCCUPANCY_JOINT = 1e-4
@@ -84,6 +86,8 @@ def build_generator(
     sums = np.clip(sums, 1e-6, 0.999)
 
     if card.heads == "joint":
+        # A joint head's logits have bounds; only their differences count.
+        bias += JOINT_SHIFT
         split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
         dark = np.array([np.prod(1 - lit[voxels]) for voxels in geometry.slices])
         groups, steps = _layer_energies(split, joined, sums, 1 - dark)

@@ -239,9 +239,9 @@ class GanTrainer(Trainer):
                 scores = [critic([x, inputs], training=True) for x in (real, made)]
                 sums = [tf.reduce_sum(s) for s in scores]
             loss, _ = self._loss(*scores)
-            for weight, total, seen in zip(
-                (training.r1, training.r2), sums, (real, made), strict=True
-            ):
+            own = training.energy_penalty
+            weights = (training.r1, training.r2) if own is None else (own, own)
+            for weight, total, seen in zip(weights, sums, (real, made), strict=True):
                 loss += 0.5 * weight * zero_centred_penalty([inner.gradient(total, seen)])
         variables = critic.trainable_variables
         self._energy_critic_optimizer.apply(tape.gradient(loss, variables), variables)

@@ -165,7 +165,7 @@ def activation_chain(act: Activation, width: int) -> list[LayerJson]:
     """An activation as a layer of its own."""
     if act == _LINEAR:
         return []
-    chain = [] if act.scale == 1 else _scaled(0.0, act.scale, 0.0, width)
+    chain = [] if act.scale == 1 else scaled(0.0, act.scale, 0.0, width)
     plain: dict[str, Any] = {
         "architecture": "dense",
         "weights": [],
@@ -175,7 +175,7 @@ def activation_chain(act: Activation, width: int) -> list[LayerJson]:
     return [*chain, LayerJson(plain, width)]
 
 
-def _scaled(before: Any, scale: Any, after: Any, width: int) -> list[LayerJson]:
+def scaled(before: Any, scale: Any, after: Any, width: int) -> list[LayerJson]:
     """``(x + before) * scale + after``.
 
     lwtnn's normalization is ``(x + bias) * weight``, so that ``after`` goes into its bias. Where
@@ -229,7 +229,7 @@ def _batch_normalization(name: str, layer: Any, width: int, rank: int) -> list[L
     if layer.scale:
         scale = scale * _array(name, layer, "gamma", layer.gamma)
     beta = _array(name, layer, "beta", layer.beta) if layer.center else 0.0
-    return _scaled(-mean, scale, beta, width)
+    return scaled(-mean, scale, beta, width)
 
 
 def _normalization(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
@@ -239,19 +239,19 @@ def _normalization(name: str, layer: Any, width: int, rank: int) -> list[LayerJs
         raise reject(name, layer, f"has axis={layer.axis}; lwtnn has the last axis only, -1")
     deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
     if layer.invert:
-        return _scaled(0.0, deviation, mean, width)
-    return _scaled(-mean, 1 / deviation, 0.0, width)
+        return scaled(0.0, deviation, mean, width)
+    return scaled(-mean, 1 / deviation, 0.0, width)
 
 
 def _rescaling(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
     scale, offset = np.asarray(layer.scale, float), np.asarray(layer.offset, float)
     if any(v.size != 1 and v.shape != (width,) for v in (scale, offset)):
         raise reject(name, layer, f"must have one scale and offset, or {width} of each")
-    return _scaled(0.0, scale.reshape(-1), offset.reshape(-1), width)
+    return scaled(0.0, scale.reshape(-1), offset.reshape(-1), width)
 
 
 def _scale(name: str, layer: Any, width: int, rank: int) -> list[LayerJson]:
-    return _scaled(0.0, _array(name, layer, "scale", layer.scale), 0.0, width)
+    return scaled(0.0, _array(name, layer, "scale", layer.scale), 0.0, width)
 
 
 def _component(kernel: Array, bias: Array, scale: float = 1.0) -> dict[str, list[float]]:

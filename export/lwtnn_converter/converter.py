@@ -335,7 +335,7 @@ def _gate(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
 
 
 def _group_softmax(builder: _Builder, layer: Any, values: list[_Value]) -> _Value:
-    """softmax(x + spread(g - log(sums(softmax(x))))), with a 0 at the end of x."""
+    """softmax(y + spread(g - log(sums(softmax(y))))), y being x within its limit and a 0."""
     if any(value.sequence for value in values):
         raise builder.reject(layer, "shares out sequences; lwtnn merges vectors only")
     logits, groups = values
@@ -343,6 +343,7 @@ def _group_softmax(builder: _Builder, layer: Any, values: list[_Value]) -> _Valu
     def stage(name: str, value: _Value) -> _Value:
         return builder.chain(layer, value, "", STAGES[name], name)
 
+    logits = stage("limited", logits)
     logits = _merged(builder, "concatenate", logits, stage("zero", groups))
     gained = _merged(builder, "add", groups, stage("minus_log_sums", logits))
     return stage("softmax", _merged(builder, "add", logits, stage("spread", gained)))

@@ -59,11 +59,8 @@ class Gate(keras.layers.Layer):
         return (vector[0], None if vector[1] is None else vector[1] + 1)
 
 
-LOG_RANGE = 16.0
-"""The logarithm of `GroupSoftmax` goes from -16 to 0."""
-LOG_RAMPS = 128
-"""Straight pieces that it is made of: of an eighth each, so it is right to 0.001."""
-LOG_STEP = LOG_RANGE / LOG_RAMPS
+LOG_STEP = 1 / 6
+"""Of the logarithm in `GroupSoftmax`: what each of its straight pieces rises by."""
 LOG_SHIFT = LOG_STEP**2 / 16
 """Chords lie below the logarithm, by LOG_STEP² / 8 at most: half of it is added everywhere."""
 
@@ -72,20 +69,23 @@ LOG_SHIFT = LOG_STEP**2 / 16
 class GroupSoftmax(keras.layers.Layer):
     """A softmax in which each group of entries has a share of its own: many softmaxes, one layer.
 
-    ``GroupSoftmax(sizes)([x, g])`` takes logits x of shape (batch, sum of sizes), the groups one
-    after the other, and logits g of the groups, (batch, number of groups + 1), the last for what is
-    left over. Within a group the result is a softmax of x, times the group's entry in the softmax
-    of g: ``softmax(x + g - log(sum of exp(x) over the group))``. Its shape is (batch, sum of
-    sizes + 1), with the leftover last.
+    ``GroupSoftmax(sizes, limit)([x, g])`` takes logits x of shape (batch, sum of sizes), the groups
+    one after the other, and logits g of the groups, (batch, number of groups + 1), the last for
+    what is left over. Within a group the result is a softmax of x, times the group's entry in the
+    softmax of g: ``softmax(y + g - log(sum of exp(y) over the group))``, with the logits kept
+    within bounds, ``y = limit tanh(x / limit)``. Its shape is (batch, sum of sizes + 1), with the
+    leftover last.
 
     lwtnn has no logarithm. Its place takes a sum of ramps (`hard_sigmoid`), a function of the
-    group's part in a softmax of all logits together: right to 0.001 down to exp(-16), constant
-    below. This layer computes the same function, so that nothing changes on the way to lwtnn.
+    group's part in a softmax of all logits together, right to 0.002. They reach as far down as
+    bounded logits can. This layer computes the same function, so that nothing changes on the way
+    to lwtnn.
     """
 
-    def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, sizes: Sequence[int], limit: float = 12.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sizes = tuple(int(size) for size in sizes)
+        self.limit = float(limit)
         if not self.sizes or min(self.sizes) < 1:
             raise ValueError(
                 f"GroupSoftmax {self.name!r} needs groups of 1 or more; found {list(sizes)}"
@@ -102,6 +102,12 @@ class GroupSoftmax(keras.layers.Layer):
             )
         super().build(input_shape)
 
+    @property
+    def ramps(self) -> int:
+        """How many a logarithm is made of: down to that of the least part that a group may have."""
+        lowest = 2 * self.limit + np.log((sum(self.sizes) + 1) / min(self.sizes))
+        return int(np.ceil(lowest / LOG_STEP))
+
     def membership(self) -> Any:
         """1 where an entry of the result is in a group, (sum of sizes + 1, groups + 1)."""
         groups = np.repeat(np.arange(len(self.sizes) + 1), [*self.sizes, 1])
@@ -109,9 +115,10 @@ class GroupSoftmax(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         logits, groups = inputs
+        logits = self.limit * ops.tanh(logits / self.limit)
         together = ops.softmax(ops.concatenate([logits, ops.zeros_like(groups[:, :1])], axis=1))
         parts = self._sums(together)
-        gained = groups - _ramps(parts)
+        gained = groups - _ramps(parts, self.ramps)
         gained = ops.exp(gained - ops.max(gained, axis=1, keepdims=True))
         factors = gained / ops.sum(parts * gained, axis=1, keepdims=True)
         return together * self._spread(factors)
@@ -132,15 +139,15 @@ class GroupSoftmax(keras.layers.Layer):
         return (input_shape[0][0], sum(self.sizes) + 1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "sizes": list(self.sizes)}
+        return {**super().get_config(), "sizes": list(self.sizes), "limit": self.limit}
 
 
-def _ramps(part: Any) -> Any:
-    """The logarithm of a part in (0, 1], from straight pieces; see `GroupSoftmax`."""
+def _ramps(part: Any, n: int) -> Any:
+    """The logarithm of a part in (0, 1], from n straight pieces; see `GroupSoftmax`."""
     # Only the ramp in which the part lies is neither at its start nor at its end.
-    which = ops.floor((ops.log(ops.maximum(part, 1e-30)) + LOG_RANGE) / LOG_STEP)
-    which = ops.stop_gradient(ops.clip(which, 0.0, LOG_RAMPS - 1.0))
-    below = LOG_STEP * which - LOG_RANGE
+    lowest = -n * LOG_STEP
+    which = ops.floor((ops.log(ops.maximum(part, 1e-30)) - lowest) / LOG_STEP)
+    below = lowest + LOG_STEP * ops.stop_gradient(ops.clip(which, 0.0, n - 1.0))
     ramp = (part * ops.exp(-below) - 1.0) / float(np.expm1(LOG_STEP))
     return below + LOG_STEP * ops.clip(ramp, 0.0, 1.0) + LOG_SHIFT
 

@@ -67,8 +67,8 @@ def test_a_cell_latent_moves_its_own_layer_only(showers: Showers, heads: str) ->
     one, two = voxel_fractions(model, showers.geometry, latent, np.zeros((2, 2), np.float32))
     front, back = showers.geometry.slices
     assert two[3] > 10 * one[3]
-    # The logarithm that joint heads share energy out by is right to a part in a thousand.
-    tolerance = 1e-5 if heads == "layers" else 3e-3
+    # The logarithm that joint heads share energy out by is right to 0.002.
+    tolerance = 1e-5 if heads == "layers" else 5e-3
     assert two[front].sum() == pytest.approx(one[front].sum(), rel=tolerance)
     np.testing.assert_allclose(one[back], two[back], rtol=0 if heads == "layers" else tolerance)
 
@@ -122,7 +122,7 @@ def test_layer_energies_are_what_their_part_says(showers: Showers, heads: str) -
     expected = np.asarray(part.fractions(logits))
     voxels = voxel_fractions(model, geometry, latent, inputs)
     found = np.stack([voxels[:, s].sum(axis=1) for s in geometry.slices], axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-5 if heads == "layers" else 3e-3)
+    np.testing.assert_allclose(found, expected, rtol=1e-5 if heads == "layers" else 5e-3)
     # What is added to all layers' logits raises the logarithm of each energy by `gain` as much.
     raised = logits.copy()
     raised[:, : geometry.n_layers] += 1e-4
