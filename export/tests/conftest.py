@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -14,3 +15,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     # Keras tells that a layer loses a mask; these tests want the converter to refuse it.
     config.addinivalue_line("filterwarnings", "ignore:Layer .* was passed an input with a mask")
+
+
+@pytest.fixture(autouse=True)
+def _same_start() -> None:
+    """Networks that a test builds start from the same weights in every run."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(1)
