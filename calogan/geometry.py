@@ -146,25 +146,32 @@ class Geometry:
 
         Raises CaloganError for a layer that is not cylindrical.
         """
+        rings = np.empty(self.n_voxels, np.intp)
         first = 0
-        rows = []
-        for layer in self.layers:
+        for layer, grid in zip(self.layers, self.grids, strict=True):
             if layer.system != "cylindrical":
                 raise CaloganError(
                     f"layer '{layer.name}' of geometry '{self.name}' is {layer.system}: only "
                     "cylindrical layers have rings; set [training] ring_marginals = 0"
                 )
-            (n_rings, n_sectors), numbers = layer.shape, first + np.arange(layer.shape[0])
-            last = self.fastest == "last"
-            rows.append(np.repeat(numbers, n_sectors) if last else np.tile(numbers, n_sectors))
-            first += n_rings
-        return np.concatenate(rows)
+            rings[grid] = first + np.arange(len(grid))[:, None]
+            first += len(grid)
+        return rings
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
         """The voxels of each layer."""
         ends = np.cumsum([layer.n_voxels for layer in self.layers]).tolist()
         return tuple(slice(a, b) for a, b in zip([0, *ends], ends, strict=False))
+
+    @cached_property
+    def grids(self) -> tuple[NDArray[np.intp], ...]:
+        """The voxels of each layer as a grid of cells, (n_first, n_second) along its two axes."""
+        order: Literal["C", "F"] = "C" if self.fastest == "last" else "F"
+        return tuple(
+            np.arange(voxels.start, voxels.stop).reshape(layer.shape, order=order)
+            for layer, voxels in zip(self.layers, self.slices, strict=True)
+        )
 
     @cached_property
     def layer_index(self) -> NDArray[np.intp]:

@@ -58,6 +58,23 @@ def test_first_axis_fastest() -> None:
 
 
 @pytest.mark.parametrize("fastest", ["last", "first"])
+def test_grids_and_rings_follow_the_cells(fastest: str) -> None:
+    wide = {**RINGS, "r_edges": [0, 2, 6], "z": [20, 30]}
+    geometry = build(RINGS, wide, fastest=fastest)
+    for layer, grid in zip(geometry.layers, geometry.grids, strict=True):
+        assert grid.shape == layer.shape
+        middles = 0.5 * (layer.first_edges[1:] + layer.first_edges[:-1])
+        np.testing.assert_array_equal(geometry.radii[grid], np.outer(middles, np.ones(4)))
+        # One quarter of a turn from cell to cell.
+        x, y, _ = np.moveaxis(geometry.centres[grid], 2, 0)
+        np.testing.assert_allclose(np.arctan2(y, x)[0] / np.pi, [0.25, 0.75, -0.75, -0.25])
+    assert [geometry.rings[grid].tolist() for grid in geometry.grids] == [
+        [[0] * 4],
+        [[1] * 4, [2] * 4],
+    ]
+
+
+@pytest.mark.parametrize("fastest", ["last", "first"])
 def test_a_ring_has_its_centre_on_the_axis(fastest: str) -> None:
     rings = {**RINGS, "r_edges": [0, 2, 6], "alpha": {"low": -2 * math.pi, "high": 0, "n": 1}}
     half = {"system": "cylindrical", "r_edges": [0, 2, 6], "alpha_edges": [0, math.pi]}

@@ -129,6 +129,4 @@ def projections(geometry: Geometry) -> list[Projection]:
 
 def image(energies: NDArray[Any], geometry: Geometry, layer: int) -> NDArray[Any]:
     """One layer of one shower, (n_voxels,), as a grid of cells (first axis, second axis)."""
-    shape = geometry.layers[layer].shape
-    flat = energies[geometry.slices[layer]]
-    return flat.reshape(shape[::-1]).T if geometry.fastest == "first" else flat.reshape(shape)
+    return energies[geometry.grids[layer]]

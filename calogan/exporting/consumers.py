@@ -259,7 +259,7 @@ def _from_minus_pi(geometry: Geometry, k: int) -> NDArray[np.intp]:
     Raises CaloganError unless alpha is evenly divided over a full turn, with an edge at -pi.
     """
     layer = geometry.layers[k]
-    n_r, n_alpha = layer.shape
+    n_alpha = layer.shape[1]
     steps = np.diff(layer.second_edges)
     turn = (-np.pi - layer.second_edges[0]) / (FULL_TURN / n_alpha)
     whole = abs(turn - round(turn)) < 1e-3 or n_alpha == 1
@@ -268,8 +268,4 @@ def _from_minus_pi(geometry: Geometry, k: int) -> NDArray[np.intp]:
             f"layer '{layer.name}': alpha edges are {layer.second_edges.tolist()}, expected even "
             "ones over a full turn with an edge at -pi"
         )
-    start = geometry.slices[k].start
-    cells = np.arange(start, start + layer.n_voxels)
-    last = geometry.fastest == "last"
-    grid = cells.reshape(n_r, n_alpha) if last else cells.reshape(n_alpha, n_r).T
-    return np.roll(grid, -round(turn), axis=1)
+    return np.roll(geometry.grids[k], -round(turn), axis=1)

@@ -197,12 +197,10 @@ def _by_layer(
     geometry: Geometry, moved: Callable[[Layer, NDArray[np.intp]], NDArray[np.intp]]
 ) -> NDArray[np.intp]:
     """A voxel permutation, from what becomes of each layer's grid of voxel numbers."""
-    order: Literal["C", "F"] = "C" if geometry.fastest == "last" else "F"
-    parts = []
-    for layer, voxels in zip(geometry.layers, geometry.slices, strict=True):
-        numbers = np.arange(voxels.start, voxels.stop).reshape(layer.shape, order=order)
-        parts.append(moved(layer, numbers).ravel(order=order))
-    return np.concatenate(parts)
+    permutation = np.empty(geometry.n_voxels, np.intp)
+    for layer, grid in zip(geometry.layers, geometry.grids, strict=True):
+        permutation[grid] = moved(layer, grid)
+    return permutation
 
 
 def _flip(layer: Layer, cells: NDArray[np.intp], axis: Literal["x", "y"]) -> NDArray[np.intp]:
