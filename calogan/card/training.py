@@ -112,6 +112,14 @@ class Training(BaseModel, extra="forbid", frozen=True):
                 "loss 'wasserstein' has no minimum while nothing bounds the critic's slope; "
                 "set gradient_penalty = 10 (or r1, r2, or spectral_normalization)"
             )
+        energies_bounded = (
+            self.r1 or self.r2 if self.energy_penalty is None else self.energy_penalty
+        )
+        if self.loss == "wasserstein" and self.energy_steps and not energies_bounded:
+            raise ValueError(
+                "loss 'wasserstein' has no minimum while nothing bounds the slope of the layer "
+                "energies' own critic; set energy_penalty, or energy_steps = 0"
+            )
         return self
 
 

@@ -93,6 +93,16 @@ def test_a_wasserstein_critic_needs_a_bound() -> None:
         Training.model_validate({"loss": "wasserstein", "r1": 0, "r2": 0, **bound})
 
 
+def test_layer_energies_of_their_own_need_a_bound_too() -> None:
+    fields = {"loss": "wasserstein", "r1": 0, "r2": 0, "gradient_penalty": 10, "energy_steps": 4}
+    with pytest.raises(ValueError, match="layer energies' own critic; set energy_penalty"):
+        Training.model_validate(fields)
+    with pytest.raises(ValueError, match="layer energies' own critic"):
+        Training.model_validate({**fields, "r1": 1, "energy_penalty": 0})
+    Training.model_validate({**fields, "energy_penalty": 0.1})
+    Training.model_validate({**fields, "r1": 1})
+
+
 def test_cells_need_a_place_for_the_number() -> None:
     with pytest.raises(ValueError, match=r"expected one \{\} in it, as in 'cell_\{\}'"):
         Input(layout="cells", cells="cell")
