@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from calogan.card.keys import CriticCard
+from calogan.card.layouts import Layout
 from calogan.geometry import Geometry
 from calogan.networks.layers import dense_layers, image_vectors
 
@@ -33,9 +36,7 @@ def build_critic(
         ("voxel", [*cells, features, conditions], card.voxel_layers),
         ("feature", [features, conditions], card.feature_layers),
     ):
-        joined = keras.layers.Concatenate(name=f"{name}_inputs")(seen)
-        hidden = dense_layers(joined, layout, f"{name}_hidden", dtype)
-        scores.append(keras.layers.Dense(1, name=f"{name}_score", dtype="float32")(hidden))
+        scores.append(_score(name, seen, layout, dtype))
     merged = keras.layers.Concatenate(name="scores", dtype="float32")(scores)
     return keras.Model([voxels, features, conditions], merged, name="critic")
 
@@ -47,7 +48,12 @@ def build_energy_critic(card: CriticCard, n_features: int, n_conditions: int) ->
     """
     features = keras.Input((n_features,), name="features")
     conditions = keras.Input((n_conditions,), name="conditions")
-    joined = keras.layers.Concatenate(name="inputs")([features, conditions])
-    hidden = dense_layers(joined, card.feature_layers, "hidden", "float32")
-    score = keras.layers.Dense(1, name="score")(hidden)
+    score = _score("energy", [features, conditions], card.feature_layers, "float32")
     return keras.Model([features, conditions], score, name="energy_critic")
+
+
+def _score(name: str, seen: list[Any], layout: Layout, dtype: str) -> Any:
+    """A head: one number, (n, 1), from all that it sees."""
+    joined = keras.layers.Concatenate(name=f"{name}_inputs")(seen)
+    hidden = dense_layers(joined, layout, f"{name}_hidden", dtype)
+    return keras.layers.Dense(1, name=f"{name}_score", dtype="float32")(hidden)

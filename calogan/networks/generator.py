@@ -79,55 +79,89 @@ def build_generator(
     latent, *cell_latents = latents
     conditions = keras.Input((n_conditions,), name="conditions")
     joined = keras.layers.Concatenate(name="inputs")([latent, conditions])
-    lit = np.ones(geometry.n_voxels) if occupancy is None else occupancy
-    mean = np.maximum(mean_fractions.astype(np.float64), 1e-9)
-    sums = np.array([mean[voxels].sum() for voxels in geometry.slices])
-    bias = np.log(mean / sums[geometry.layer_index])
-    sums = np.clip(sums, 1e-6, 0.999)
-
+    start = _Start.of(geometry, mean_fractions, occupancy)
     if card.heads == "joint":
-        # A joint head's logits have bounds; only their differences count.
-        bias += JOINT_SHIFT
-        split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
-        dark = np.array([np.prod(1 - lit[voxels]) for voxels in geometry.slices])
-        groups, steps = _layer_energies(split, joined, sums, 1 - dark)
-        # Cells of a dark layer are dark by its step: theirs are for when it is lit.
-        lit = lit / np.clip(1 - dark, MIN_OCCUPANCY, 1)[geometry.layer_index]
-        known = keras.layers.Concatenate(name="known")([joined, split, steps])
-        hidden = dense_layers(known, card.trunk, "hidden", dtype)
+        fractions = _joint_heads(card, geometry, start, joined, conditions, cell_latents, dtype)
     else:
-        hidden = dense_layers(joined, card.trunk, "hidden", dtype)
+        fractions = _layer_heads(card, geometry, start, joined, cell_latents, dtype)
+    return keras.Model([*latents, conditions], fractions, name="generator")
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What the first biases are made from."""
+
+    bias: NDArray[np.float64]
+    """(n_voxels,): the logarithm of each voxel's part of the mean energy of its layer."""
+    shares: NDArray[np.float64]
+    """(n_layers,): the layers' mean shares of the incident energy."""
+    lit: NDArray[np.floating[Any]]
+    """(n_voxels,): the part of the showers in which each is lit."""
+
+    @staticmethod
+    def of(
+        geometry: Geometry,
+        mean_fractions: NDArray[np.float32],
+        occupancy: NDArray[np.floating[Any]] | None,
+    ) -> _Start:
+        """Arguments as those of `build_generator`."""
+        mean = np.maximum(mean_fractions.astype(np.float64), 1e-9)
+        sums = np.array([mean[voxels].sum() for voxels in geometry.slices])
+        lit = np.ones(geometry.n_voxels) if occupancy is None else occupancy
+        bias = np.log(mean / sums[geometry.layer_index])
+        return _Start(bias, np.clip(sums, 1e-6, 0.999), lit)
+
+
+def _layer_heads(
+    card: GeneratorCard,
+    geometry: Geometry,
+    start: _Start,
+    joined: Any,
+    cell_latents: list[Any],
+    dtype: str,
+) -> Any:
+    """A softmax and a gate for each layer, side by side, (n, n_voxels + n_layers)."""
+    hidden = dense_layers(joined, card.trunk, "hidden", dtype)
     if card.latent_skip:
         hidden = keras.layers.Concatenate(name="skip")([hidden, joined])
-    elif card.heads == "joint":
-        hidden = keras.layers.Concatenate(name="skip")([hidden, conditions])
-
-    def logits_of(name: str, voxels: slice, own: Any) -> Any:
-        least = MIN_OCCUPANCY_JOINT if card.heads == "joint" else MIN_OCCUPANCY
-        clipped = np.clip(lit[voxels], least, 1 - least)
-        sharpness = np.full(len(clipped), CELL_SHARPNESS)
-        if card.heads == "joint":
-            sharpness = 1 - RARE_SHARPNESS * np.minimum(ndtri(clipped), 0)
-        return _logits(hidden, name, bias[voxels], clipped, own, sharpness)
-
-    if card.heads == "joint":
-        own = cell_latents[0] if cell_latents else None
-        logits = logits_of("", slice(None), own)
-        sizes = [layer.n_voxels for layer in geometry.layers]
-        fractions = GroupSoftmax(sizes, name="fractions")([logits, groups])
-        return keras.Model([*latents, conditions], fractions, name="generator")
     split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
+    lit = np.clip(start.lit, MIN_OCCUPANCY, 1 - MIN_OCCUPANCY)
     outputs = []
-    for k, voxels in enumerate(geometry.slices):
+    for k, (voxels, share) in enumerate(zip(geometry.slices, start.shares, strict=True)):
         own = cell_latents[k] if cell_latents else None
-        logits = logits_of(f"_{k}", voxels, own)
+        logits = _logits(hidden, f"_{k}", start.bias[voxels], lit[voxels], own, CELL_SHARPNESS)
         fractions = keras.layers.Softmax(name=f"shares_{k}")(logits)
-        logit = _head(f"layer_energy_{k}", np.log(sums[k : k + 1] / (1 - sums[k])))(split)
+        logit = _head(f"layer_energy_{k}", np.log([share / (1 - share)]))(split)
         outputs.append(Gate(name=f"gate_{k}")([fractions, logit]))
-    merged = (
-        outputs[0] if len(outputs) == 1 else keras.layers.Concatenate(name="fractions")(outputs)
-    )
-    return keras.Model([*latents, conditions], merged, name="generator")
+    return outputs[0] if len(outputs) == 1 else keras.layers.Concatenate(name="fractions")(outputs)
+
+
+def _joint_heads(
+    card: GeneratorCard,
+    geometry: Geometry,
+    start: _Start,
+    joined: Any,
+    conditions: Any,
+    cell_latents: list[Any],
+    dtype: str,
+) -> Any:
+    """One head for the voxels and one for the layers' energies, (n, n_voxels + 1)."""
+    split = dense_layers(joined, card.layer_trunk, "layer_hidden", dtype)
+    dark = np.array([np.prod(1 - start.lit[voxels]) for voxels in geometry.slices])
+    groups, steps = _layer_energies(split, joined, start.shares, 1 - dark)
+    known = keras.layers.Concatenate(name="known")([joined, split, steps])
+    hidden = dense_layers(known, card.trunk, "hidden", dtype)
+    also = joined if card.latent_skip else conditions
+    hidden = keras.layers.Concatenate(name="skip")([hidden, also])
+    # Cells of a dark layer are dark by its step: theirs are for when it is lit.
+    lit = start.lit / np.clip(1 - dark, MIN_OCCUPANCY, 1)[geometry.layer_index]
+    lit = np.clip(lit, MIN_OCCUPANCY_JOINT, 1 - MIN_OCCUPANCY_JOINT)
+    sharpness = 1 - RARE_SHARPNESS * np.minimum(ndtri(lit), 0)
+    own = cell_latents[0] if cell_latents else None
+    # The logits of joint heads have bounds; only their differences count.
+    logits = _logits(hidden, "", start.bias + JOINT_SHIFT, lit, own, sharpness)
+    sizes = [layer.n_voxels for layer in geometry.layers]
+    return GroupSoftmax(sizes, name="fractions")([logits, groups])
 
 
 def _logits(
@@ -136,7 +170,7 @@ def _logits(
     bias: NDArray[np.float64],
     lit: NDArray[np.floating[Any]],
     own_latents: Any,
-    sharpness: NDArray[np.float64],
+    sharpness: float | NDArray[np.float64],
 ) -> Any:
     """A head for some voxels; `bias` and `lit` (n,), `own_latents` None if they have none."""
     if own_latents is None:
