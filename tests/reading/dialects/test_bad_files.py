@@ -22,7 +22,7 @@ from helpers.dialects import (
     write_fastcalosim,
     write_getting_high,
 )
-from helpers.rootfiles import SAMPLE, write_fancy_tree, write_par04, write_sample, write_trees
+from helpers.rootfiles import write_fancy_tree, write_par04, write_sample, write_trees
 
 from calogan.card.loading import load_card
 from calogan.errors import CaloganError
@@ -52,8 +52,8 @@ def without(write: Callable[..., Path], tree: str, branch: str) -> Callable[[Pat
         with uproot.open(write(folder / "whole.root")) as file:
             trees: dict[str, dict[str, Any]] = {}
             for name in file.keys(cycle=False):
-                keys = [k for k in file[name].keys() if k != f"n{k[1:]}" or k[1:] not in file[name]]
-                keys = [k for k in keys if not (k.startswith("n") and k[1:] in file[name])]
+                keys = file[name].keys()
+                keys = [k for k in keys if not (k.startswith("n") and k[1:] in keys)]
                 arrays = {k: file[name][k].array() for k in keys}
                 trees[name] = {
                     k: v.to_numpy() if v.layout.is_numpy else v for k, v in arrays.items()
@@ -177,17 +177,14 @@ BAD = [
     Bad(
         "lar_photons",
         "a file cut short",
-        lambda folder: cut(
-            Path((folder / "bad.root").write_bytes(SAMPLE.read_bytes()) and folder / "bad.root"),
-            200_000,
-        ),
-        r"bad\.root is cut short: it has 200000 bytes, its header says \d+; copy it again",
+        lambda folder: cut(write_sample(folder / "bad.root"), 9_000),
+        r"bad\.root is cut short: it has 9000 bytes, its header says \d+; copy it again",
     ),
     Bad(
         "calogan_hdf5",
         "a missing layer",
         calogan_hdf5(layer_1=None),
-        r"no dataset 'layer_1' in .*bad\.hdf5; nearest: 'layer_0', 'layer_2'",
+        r"no dataset 'layer_1' in .*bad\.hdf5; nearest: .*'layer_2'.*another dialect",
     ),
     Bad(
         "calogan_hdf5",
@@ -289,7 +286,7 @@ BAD = [
     Bad(
         "fastcalogan",
         "negative energy",
-        line(3, lambda text: text + "\n" if False else text.rsplit(",", 1)[0] + ", -1"),
+        line(3, lambda text: text.rsplit(",", 1)[0] + ", -1"),
         r"a voxel in .*csv is -1 in event 2 .*expected finite energies, 0 or more",
     ),
     Bad(
@@ -302,14 +299,14 @@ BAD = [
         "fastcalogan",
         "no such column",
         csv(lambda ls: ls),
-        r"no column 'Eta' in .*csv, which has no header; nearest of \[input\] leading_columns: 'eta'",
+        r"no column 'Eta' in .*csv, .* nearest of \[input\] leading_columns: 'eta'",
         ('conditions.eta = {unit = "", low = 0, high = 1, branch = "Eta"}',),
     ),
     Bad(
         "fastcalosim",
         "no samplings",
         lambda folder: write_fastcalosim(folder / PID, **{"hits.sampling": None}),
-        r"no branch 'hits\.sampling' in tree 'FCS_Para.*' of .*pid22.*set \[input\.branches\] layer",
+        r"no branch 'hits\.sampling' in tree .*pid22.*set \[input\.branches\] layer",
     ),
     Bad(
         "fastcalosim",
@@ -389,7 +386,7 @@ BAD = [
         "edm4hep",
         "positions of other events",
         shifted,
-        r"event \d in tree 'events' of .*bad\.root has \d+ values in 'ECalBarrelCollection\.energy' "
+        r"event \d in tree 'events' of .*bad\.root has \d+ values in 'ECalBarrelColl.*\.energy' "
         r"but \d+ in 'ECalBarrelCollection\.position\.y'",
     ),
     Bad(
