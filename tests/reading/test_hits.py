@@ -309,3 +309,17 @@ def test_override_of_an_unknown_condition(tmp_path: Path) -> None:
     path = write_sample(tmp_path / "a.root")
     with pytest.raises(CaloganError, match=r"--set thet=1: no such condition; nearest: 'theta'"):
         read(path, conditions={"energy": ENERGY, "theta": THETA}, overrides={"thet": 1.0})
+
+
+def test_layers_have_the_numbers_of_the_file(tmp_path: Path) -> None:
+    layers = ak.Array([[0, 12, 1, 7, -3, 2]] * 40)
+    same = {f"hit_{k}": ak.Array([[1.0] * 6] * 40) for k in ("energy", "x", "y")}
+    path = write_sample(tmp_path / "a.root", hit_layer=layers, **same)
+    branches = {"layer": "hit_layer"}
+    for numbers, expected in (
+        ([], [0, 12, 1, 7, -3, 2]),
+        ([0, 1, 2, 3, 12], [0, 4, 1, -1, -1, 2]),
+        ([12, 2, 0], [2, 0, -1, -1, -1, 1]),
+    ):
+        (chunk,) = read(path, Input(branches=branches, layer_numbers=numbers))
+        assert chunk.hits.coordinates["layer"][:6].tolist() == expected

@@ -113,4 +113,15 @@ def _table(lines: Sequence[str], width: int, path: Path, start: int) -> NDArray[
     raise CaloganError(f"cannot read lines {start + 1} to {start + len(lines)} of {path} as CSV")
 
 
-DIALECT = Dialect("fastcalogan", "FastCaloGAN's CSV of voxels, one event a line", _recognise, _read)
+def _suggest(path: Path) -> str:
+    with path.open(encoding="ascii", errors="replace") as file:
+        width = file.readline().count(",") + 1
+    return (
+        f"\n[geometry] # of {width - 2} voxels: {width} columns, but for phiMod and eta\n"
+        'file = "binning.xml"\nfastest = "last"\n'
+    )
+
+
+DIALECT = Dialect(
+    "fastcalogan", "FastCaloGAN's CSV of voxels, one event a line", _recognise, _read, _suggest
+)

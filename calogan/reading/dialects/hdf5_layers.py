@@ -36,9 +36,7 @@ def read_cells(
     overflow : datasets of energy beside the cells, a column for each layer
     """
     with open_hdf5(path) as file:
-        found = {
-            name: _dataset(file, path, name, OTHER_DIALECT) for name in (*cells, *overflow)
-        }
+        found = {name: _dataset(file, path, name, OTHER_DIALECT) for name in (*cells, *overflow)}
         for condition, name in columns.items():
             key = f"set [conditions.{condition}] branch = ..., or use --set {condition}=VALUE"
             found[name] = _dataset(file, path, name, key)
