@@ -41,6 +41,8 @@ def _read(
         with path.open(encoding="ascii", newline="\n") as file:
             first = file.readline()
             width = first.count(",") + 1
+        if not first:
+            return
         leading = _leading(path, input, columns, width)
         n = _lines(path)
         lines = max(1, chunk_bytes // (BYTES_PER_NUMBER * width))

@@ -267,6 +267,12 @@ BAD = [
     ),
     Bad(
         "fastcalogan",
+        "an empty file",
+        csv(lambda ls: []),
+        r"no events in .*pid22.*csv; did its job fail",
+    ),
+    Bad(
+        "fastcalogan",
         "a header",
         csv(lambda ls: [", ".join(f"c{i}" for i in range(22)), *ls]),
         r"column 1 in line 1 of .*csv is 'c0', expected a number; the files have no header",
