@@ -326,7 +326,7 @@ def test_layers_have_the_numbers_of_the_file(tmp_path: Path) -> None:
         (chunk,) = read(path, Input(branches=branches, layer_numbers=numbers))
         assert chunk.hits.coordinates["layer"][:6].tolist() == expected
     with pytest.raises(CaloganError, match=r"a\.root: \[input\] layer_numbers is given, but hits"):
-        read(path, Input(layer_numbers=[1, 2]))
+        read(write_sample(tmp_path / "a.root"), Input(layer_numbers=[1, 2]))
 
 
 def test_a_particle_is_whole() -> None:
