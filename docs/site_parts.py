@@ -152,7 +152,7 @@ def _console(examples: str) -> str:
 def _numpy_style(
     site: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
 ) -> None:
-    """Of what has parameters; napoleon itself would take `words: more` of an attribute for a type."""
+    """Of what has parameters: napoleon would take `words: more` of an attribute for a type."""
     if what not in ("attribute", "data", "property"):
         style = Config(napoleon_use_rtype=False)
         lines[:] = NumpyDocstring(lines, style, site, what, name, thing, options).lines()
