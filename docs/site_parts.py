@@ -26,6 +26,12 @@ from calogan.card.keys import Card
 from calogan.cli import app
 from calogan.cli.shared import import_tensorflow_quietly
 
+ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], "
+    r"~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
+)
+"""NDArray[...] as autodoc writes it out."""
+
 
 class _Generated(SphinxDirective):
     """A directive that stands for Markdown with headings."""
@@ -158,11 +164,20 @@ def _numpy_style(
         lines[:] = NumpyDocstring(lines, style, site, what, name, thing, options).lines()
 
 
-def _short_signature(site: Sphinx, what: str, name: str, thing: Any, *_: Any) -> Any:
-    """A card's keys have a page of their own."""
+def _short_signature(
+    site: Sphinx,
+    what: str,
+    name: str,
+    thing: Any,
+    options: Any,
+    parameters: str | None,
+    result: str | None,
+) -> tuple[str | None, str | None]:
+    """Types of arrays as they are written; of a card, whose keys have their own page, nothing."""
     if inspect.isclass(thing) and issubclass(thing, BaseModel):
-        return "", ""
-    return None
+        return "", None
+    short = [part and ARRAY.sub(r"NDArray[\1]", part) for part in (parameters, result)]
+    return short[0], short[1]
 
 
 def _formula(page: Any, node: nodes.math | nodes.math_block) -> None:
