@@ -30,7 +30,7 @@ ROLES: dict[str, tuple[Role, ...]] = {
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Input(_Section):
@@ -53,9 +53,11 @@ class Input(_Section):
     overflow_cells: list[str] = []
     """Layout cells: branches of energy outside the voxels, one a layer; counted as overflow."""
     energy_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] = "MeV"
+    """Unit of the hits' energies in the file."""
     length_unit: Literal["um", "mm", "cm", "m"] = "mm"
+    """Unit of x, y, z and r in the file."""
     angle_unit: Literal["rad", "mrad", "deg"] = "rad"
-    """Unit of phi."""
+    """Unit of phi in the file."""
 
     @model_validator(mode="after")
     def _complete(self) -> Input:
@@ -82,14 +84,20 @@ class ConditionCard(_Section):
     unit: str
     """GeV for energy; any name for others."""
     low: float
+    """Least value that the generator is trained for, in `unit`; it refuses to go below unless told
+    to."""
     high: float
+    """Greatest value, in `unit`."""
     scale: Literal["log", "linear"] = "linear"
+    """What the network sees, and by what values are drawn between two ends: the logarithm, or the
+    value."""
     branch: str | None = None
-    """Read it from this branch ..."""
+    """Branch of the ROOT file that holds the values; of branch, value and pattern one is given."""
     value: float | None = None
-    """... or take this constant ..."""
+    """One value for all events, in `source_unit`."""
     pattern: str | None = None
-    """... or a regular expression on the file's name; its first group is the number."""
+    """Regular expression on the file's name, whose first group is the value for all its events, in
+    `source_unit`."""
     source_unit: str | None = None
     """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
 
@@ -303,6 +311,7 @@ class Card(_Section):
     """A whole run: input, geometry, conditions, data, networks, training, selection."""
 
     name: str = "calogan"
+    """Of the run: its directory is runs/NAME unless another is given."""
     input: Input = Input()
     geometry: dict[str, Any]
     """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 from helpers.cards import changed_card
+from pydantic import BaseModel
 
-from calogan.card.keys import Card, ConditionCard, Input
+from calogan.card.keys import (
+    Card,
+    ConditionCard,
+    CriticCard,
+    Data,
+    GeneratorCard,
+    Input,
+    VaeCard,
+)
 from calogan.card.loading import load_card
-from calogan.card.training import Training
+from calogan.card.training import SelectionCard, Training
 from calogan.errors import CaloganError
 
 CARDS = Path(__file__).parents[2] / "data" / "cards"
@@ -18,6 +27,18 @@ CARDS = Path(__file__).parents[2] / "data" / "cards"
 def test_a_card_in_full_reads_back_the_same() -> None:
     card = load_card(CARDS / "par04.toml")
     assert Card.model_validate_json(card.model_dump_json()) == card
+
+
+@pytest.mark.parametrize(
+    "section",
+    [Card, Input, ConditionCard, Data, GeneratorCard, CriticCard, VaeCard, Training, SelectionCard],
+)
+def test_every_key_says_what_it_does(section: type[BaseModel]) -> None:
+    """In the docstring below it, from which the reference of the keys is made."""
+    assert section.__doc__
+    for name, key in section.model_fields.items():
+        is_section = isinstance(key.annotation, type) and issubclass(key.annotation, BaseModel)
+        assert key.description or is_section, name
 
 
 def test_defaults_of_the_layouts() -> None:
