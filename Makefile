@@ -30,7 +30,7 @@ setup: $(VENV)/.ready ## make .venv with calogan, lwtnn-converter and the tools 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml constraints.txt .ci/system-packages
 	.ci/system-packages
 	python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ./export -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ./export -e '.[dev,docs]'
 	touch $@
 
 $(CPP)/CMakeCache.txt: $(VENV)/.ready cpp_examples/CMakeLists.txt
@@ -84,6 +84,11 @@ test-python: setup cpp
 test-cpp: cpp
 	$(WITH_GEANT4) ctest --test-dir $(CPP) --output-on-failure
 
+.PHONY: docs
+docs: setup ## the documentation site, build/docs/index.html; its notebooks run, warnings are errors
+	rm -rf $(BUILD)/docs
+	$(BIN)/sphinx-build -q -W --keep-going -j auto -c docs . $(BUILD)/docs
+
 # HDF5 goes into the program: Debian's shared one would bring thirty libraries into the wheel.
 WHEEL := -C cmake.define.HDF5_USE_STATIC_LIBRARIES=ON -C cmake.define.CMAKE_EXE_LINKER_FLAGS=-Wl,--as-needed
 # The licences of what the wheel holds of others, where Debian has them.
@@ -120,8 +125,8 @@ lint-cpp: cpp ## clang-tidy on the C++ sources, where it is installed
 	else echo 'clang-tidy is not installed: C++ not checked'; fi
 
 lint: setup ## ruff, mypy, and which room may import which
-	$(BIN)/ruff check calogan tests benchmarks export cpp_examples
-	$(BIN)/ruff format --check calogan tests benchmarks export cpp_examples
+	$(BIN)/ruff check calogan tests benchmarks docs export cpp_examples
+	$(BIN)/ruff format --check calogan tests benchmarks docs export cpp_examples
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	cd export && ../$(BIN)/mypy

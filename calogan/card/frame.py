@@ -32,7 +32,7 @@ SOURCE_UNITS: dict[ParticleSource, str] = {
 """Units in which the conditions come that are taken from the particle."""
 
 
-class Frame(BaseModel, extra="forbid", frozen=True):
+class Frame(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
     """Where the shower's frame stands in the detector, event by event; all lengths in mm.
 
     `calogan::Placement` of the C++ runner is the way back. Without this section hits stay in the

@@ -43,7 +43,7 @@ DialectName = Literal[
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Input(_Section):
@@ -73,9 +73,10 @@ class Input(_Section):
     particle: dict[ParticleRole, str] = {}
     """Role to branch of the incident particle, a number or a vector of primaries an event: px, py,
     pz, with energy or mass, and the vertex x, y, z in `length_unit`, without which it is the
-    origin. Momentum, energy and mass are in `particle_unit`. entry_r, entry_phi, entry_z: where it
+    origin. entry_r, entry_phi, entry_z: where it
     enters, for `[frame] entry = "file"`."""
     particle_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] = "GeV"
+    """Unit of the particle's momentum, energy and mass in the file."""
     primaries: Literal["one", "hardest"] = "one"
     """Of events with several primary particles: leave them out, or take the one of most energy for
     the incident particle. Both are counted and reported."""
@@ -91,9 +92,11 @@ class Input(_Section):
     leading_columns: list[str] = []
     """Dialect fastcalogan: names of the columns before the voxels, which conditions may name."""
     energy_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] = "MeV"
+    """Unit of the hits' energies in the file."""
     length_unit: Literal["um", "mm", "cm", "m"] = "mm"
+    """Unit of x, y, z and r in the file."""
     angle_unit: Literal["rad", "mrad", "deg"] = "rad"
-    """Unit of phi."""
+    """Unit of phi in the file."""
 
     @model_validator(mode="after")
     def _complete(self) -> Input:
@@ -125,17 +128,24 @@ class ConditionCard(_Section):
     unit: str
     """GeV for energy; any name for others."""
     low: float
+    """Least value that the generator is trained for, in `unit`; it refuses to go below unless told
+    to."""
     high: float
+    """Greatest value, in `unit`."""
     scale: Literal["log", "linear"] = "linear"
+    """What the network sees, and by what values are drawn between two ends: the logarithm, or the
+    value."""
     branch: str | None = None
-    """Read it from this branch ..."""
+    """Branch of the ROOT file, dataset of the HDF5 file or column of the CSV file that holds the
+    values; of branch, value, pattern and particle one is given."""
     value: float | None = None
-    """... or take this constant ..."""
+    """One value for all events, in `source_unit`."""
     pattern: str | None = None
-    """... or a regular expression on the file's name; its first group is the number."""
+    """Regular expression on the file's name, whose first group is the value for all its events, in
+    `source_unit`."""
     particle: ParticleSource | None = None
-    """... or take it from the incident particle: its total or kinetic energy in GeV, its angles in
-    the detector, or its angle to the normal of the surface of [frame], in rad."""
+    """Quantity of the incident particle: its total or kinetic energy in GeV, its angles in the
+    detector, or its angle to the normal of the surface of [frame], in rad."""
     source_unit: str | None = None
     """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
 
@@ -358,9 +368,9 @@ class Card(_Section):
     """A whole run: input, geometry, conditions, data, networks, training, selection."""
 
     name: str = "calogan"
+    """Of the run: its directory is runs/NAME unless another is given."""
     input: Input = Input()
     frame: Frame | None = None
-    """None: hits stay in the file's coordinates."""
     geometry: dict[str, Any]
     """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),
     relative to the card, and `fastest` where the order of voxels is not the file's."""

@@ -10,7 +10,7 @@ LABELLED_LOSSES = ("minimax", "non_saturating", "least_squares")
 """Losses whose critic learns to give labels."""
 
 
-class Training(BaseModel, extra="forbid", frozen=True):
+class Training(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
     """The training loop."""
 
     method: Literal["gan", "vae"] = "gan"
@@ -18,6 +18,8 @@ class Training(BaseModel, extra="forbid", frozen=True):
     updates: int = Field(20_000, ge=1)
     """Generator updates."""
     batch_size: int = Field(256, ge=2)
+    """Showers for each update of the generator; each update of the critic sees as many real and as
+    many generated ones."""
     loss: Literal[
         "relativistic", "minimax", "non_saturating", "least_squares", "hinge", "wasserstein"
     ] = "relativistic"
@@ -86,11 +88,13 @@ class Training(BaseModel, extra="forbid", frozen=True):
     updates_per_call: int = Field(40, ge=1)
     """Updates from one line of the log to the next."""
     checkpoint_minutes: float = Field(2.0, gt=0)
+    """Minutes from one checkpoint to the next: what an interrupted training loses at most."""
     mixed_precision: bool = False
     """Products in bfloat16; faster on hardware that has them."""
     jit: bool = True
     """Compile the step with XLA."""
     seed: int = Field(1, ge=0, lt=2**31)
+    """Of the weights' start, the validation showers and every random number of the training."""
 
     @model_validator(mode="after")
     def _meaningful(self) -> Training:
@@ -123,7 +127,7 @@ class Training(BaseModel, extra="forbid", frozen=True):
         return self
 
 
-class SelectionCard(BaseModel, extra="forbid", frozen=True):
+class SelectionCard(BaseModel, extra="forbid", frozen=True, use_attribute_docstrings=True):
     """Scores on validation showers during training; the best generator is the one that is kept."""
 
     every: int = Field(1000, ge=1)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from helpers.cards import changed_card
+from pydantic import BaseModel
 
-from calogan.card.keys import Card, ConditionCard, Input
+from calogan.card.frame import Frame
+from calogan.card.keys import (
+    Card,
+    ConditionCard,
+    CriticCard,
+    Data,
+    GeneratorCard,
+    Input,
+    VaeCard,
+)
 from calogan.card.loading import load_card
-from calogan.card.training import Training
+from calogan.card.training import SelectionCard, Training
 from calogan.errors import CaloganError
 
 
@@ -17,6 +28,30 @@ from calogan.errors import CaloganError
 def test_a_card_in_full_reads_back_the_same(preset: str) -> None:
     card = load_card(preset=preset)
     assert Card.model_validate_json(card.model_dump_json()) == card
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        Card,
+        Input,
+        Frame,
+        ConditionCard,
+        Data,
+        GeneratorCard,
+        CriticCard,
+        VaeCard,
+        Training,
+        SelectionCard,
+    ],
+)
+def test_every_key_says_what_it_does(section: type[BaseModel]) -> None:
+    """In the docstring below it, from which the reference of the keys is made."""
+    assert section.__doc__
+    for name, key in section.model_fields.items():
+        kinds = (key.annotation, *get_args(key.annotation))
+        is_section = any(isinstance(k, type) and issubclass(k, BaseModel) for k in kinds)
+        assert key.description or is_section, name
 
 
 def test_defaults_of_the_layouts() -> None:
