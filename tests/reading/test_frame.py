@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
+import uproot
+from helpers.rootfiles import SAMPLE, write_trees
 from numpy.typing import NDArray
 
 from calogan import runner
 from calogan.card.frame import Frame
-from calogan.card.loading import load_card
+from calogan.card.loading import load_card, shipped_card
 from calogan.errors import CaloganError
+from calogan.reading import store
 from calogan.reading.dialects.arrays import incident_particles
 from calogan.reading.dialects.dialect import Particles
 from calogan.reading.frame import Frames, find_frames, particle_values, to_shower
+from calogan.reading.pipeline import voxelize_files
 from calogan.reading.voxelize import Hits
 
 N = 40
@@ -236,3 +242,41 @@ def test_incidence_needs_a_normal() -> None:
     assert load_card(preset="edm4hep", changes=[change])
     with pytest.raises(CaloganError, match=r"condition 'theta' is the particle's incidence"):
         load_card(preset="edm4hep", changes=[change, "frame = {entry = 'first_layer'}"])
+
+
+def test_real_showers_anywhere_in_a_barrel_are_the_same(tmp_path: Path) -> None:
+    """Placed by the C++ runner as a host does, then read in the detector's frame."""
+    n, entry = 60, (0.0, 0.0, -240.0)
+    with uproot.open(SAMPLE) as file:
+        events = file["showers"].arrays(entry_stop=n)
+    rng = np.random.default_rng(9)
+    truth: dict[str, list[float]] = {k: [] for k in ("px", "py", "pz", "x", "y", "z")}
+    placed: list[NDArray[np.float64]] = []
+    for event in events:
+        phi, z = rng.uniform(-np.pi, np.pi), rng.uniform(-2000, 2000)
+        point = np.array([1250 * np.cos(phi), 1250 * np.sin(phi), z])
+        place = runner.Placement.facing(point, [point[0], point[1], 0], rng.normal(size=3), entry)
+        inside = np.stack([event[f"hit_{k}"].to_numpy() for k in "xyz"], axis=1)
+        placed.append(place(inside))
+        theta = event.gen_theta
+        momentum = event.gen_energy * place.rotation @ [0, np.sin(theta), np.cos(theta)]
+        vertex = point - 100 * momentum / event.gen_energy
+        for key, value in zip(truth, [*momentum, *vertex], strict=True):
+            truth[key].append(value)
+    counts = ak.num(events.hit_energy)
+    at = np.concatenate(placed)
+    arrays = {f"hit_{k}": ak.unflatten(at[:, i], counts) for i, k in enumerate("xyz")}
+    arrays |= {key: np.array(values) for key, values in truth.items()}
+    path = write_trees(tmp_path / "a.root", showers={**arrays, "hit_energy": events.hit_energy})
+    text = shipped_card().replace('branch = "gen_energy"', 'particle = "energy"')
+    text = text.replace('branch = "gen_theta"', 'particle = "incidence"')
+    text += "[input.particle]\n" + "".join(f'{key} = "{key}"\n' for key in truth)
+    text += "[frame]\naxes = 'facing'\nbarrel_radius = 1250\nentry_at = [0, 0, -240]\n"
+    (tmp_path / "card.toml").write_text(text)
+    summary = voxelize_files([path], tmp_path / "moved.h5", load_card(tmp_path / "card.toml"))
+    assert summary.left_out == {}
+    voxelize_files([SAMPLE], tmp_path / "here.h5", load_card())
+    found, here = store.load(tmp_path / "moved.h5"), store.load(tmp_path / "here.h5", 0, n)
+    np.testing.assert_allclose(found.energies, here.energies, rtol=1e-6)
+    for name, values in here.conditions.items():
+        np.testing.assert_allclose(found.conditions[name], values, rtol=1e-5, atol=1e-6)
