@@ -15,6 +15,8 @@ from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry
 
 DEFAULT_CARD = "lar_photons"
+SOURCES = ("branch", "value", "pattern", "particle")
+"""Keys of a condition of which one is given."""
 NO_GEOMETRY = (
     "give the cells in a card, which may begin with extends = ...: [geometry] with layers, or with "
     'file = "binning.xml"'
@@ -85,7 +87,21 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     for key, network in (("generator", GeneratorCard), ("critic", CriticCard)):
         if isinstance(below.get(key), dict) and isinstance(above.get(key), dict):
             network.drop_replaced(merged[key], above[key])
+    _drop_replaced_sources(merged.get("conditions"), above.get("conditions"))
     return merged
+
+
+def _drop_replaced_sources(merged: Any, above: Any) -> None:
+    """Of each condition, drop the source of the card below where the one above gives another."""
+    if not isinstance(merged, dict) or not isinstance(above, dict):
+        return
+    for name, keys in above.items():
+        given = set(SOURCES).intersection(keys) if isinstance(keys, dict) else set()
+        replaced = set(SOURCES).intersection(merged[name]) - given if given else set()
+        for key in replaced:
+            del merged[name][key]
+        if replaced and "source_unit" not in keys:
+            merged[name].pop("source_unit", None)
 
 
 def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:

@@ -122,3 +122,23 @@ def test_a_card_may_have_the_name_of_the_shipped_one_that_it_extends(tmp_path: P
     path.write_text('extends = "par04.toml"\nname = "mine"\n')
     card = load_card(path)
     assert (card.name, card.build_geometry().n_voxels) == ("mine", 6480)
+
+
+def test_a_condition_may_take_another_source_than_the_card_below(tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    begin = 'extends = "fastcalosim.toml"\n[conditions.energy]\n'
+    for keys, expected in (
+        ('particle = "energy"\n', ("particle", "energy", "GeV")),
+        ('branch = "e"\n', ("branch", "e", None)),
+        ('branch = "e"\nsource_unit = "keV"\n', ("branch", "e", "keV")),
+        ('pattern = "E([0-9]+)"\n', ("pattern", "E([0-9]+)", "MeV")),
+        ("low = 0.01\n", ("pattern", "_E([0-9]+)_", "MeV")),
+    ):
+        path.write_text(begin + keys)
+        found = load_card(path).conditions["energy"].model_dump()
+        sources = {k: found[k] for k in ("branch", "value", "pattern", "particle") if found[k]}
+        source, value, unit = expected
+        assert (sources, found["source_unit"]) == ({source: value}, unit)
+    path.write_text(begin + 'branch = "e"\nvalue = 3\n')
+    with pytest.raises(CaloganError, match=r"takes one of branch, value, pattern, particle; found"):
+        load_card(path)
