@@ -92,6 +92,8 @@ def _section(kind: Any) -> tuple[type[BaseModel], bool] | None:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind, False
     arguments = typing.get_args(kind)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return next(filter(None, map(_section, arguments)), None)
     if typing.get_origin(kind) is dict and (below := _section(arguments[1])):
         return below[0], True
     return None
@@ -136,6 +138,8 @@ def _toml(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        value = list(value)
     return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 

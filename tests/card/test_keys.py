@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from helpers.cards import changed_card
 from pydantic import BaseModel
 
+from calogan.card.frame import Frame
 from calogan.card.keys import (
     Card,
     ConditionCard,
@@ -21,23 +23,34 @@ from calogan.card.loading import load_card
 from calogan.card.training import SelectionCard, Training
 from calogan.errors import CaloganError
 
-CARDS = Path(__file__).parents[2] / "data" / "cards"
 
-
-def test_a_card_in_full_reads_back_the_same() -> None:
-    card = load_card(CARDS / "par04.toml")
+@pytest.mark.parametrize("preset", ["par04", "edm4hep"])
+def test_a_card_in_full_reads_back_the_same(preset: str) -> None:
+    card = load_card(preset=preset)
     assert Card.model_validate_json(card.model_dump_json()) == card
 
 
 @pytest.mark.parametrize(
     "section",
-    [Card, Input, ConditionCard, Data, GeneratorCard, CriticCard, VaeCard, Training, SelectionCard],
+    [
+        Card,
+        Input,
+        Frame,
+        ConditionCard,
+        Data,
+        GeneratorCard,
+        CriticCard,
+        VaeCard,
+        Training,
+        SelectionCard,
+    ],
 )
 def test_every_key_says_what_it_does(section: type[BaseModel]) -> None:
     """In the docstring below it, from which the reference of the keys is made."""
     assert section.__doc__
     for name, key in section.model_fields.items():
-        is_section = isinstance(key.annotation, type) and issubclass(key.annotation, BaseModel)
+        kinds = (key.annotation, *get_args(key.annotation))
+        is_section = any(isinstance(k, type) and issubclass(k, BaseModel) for k in kinds)
         assert key.description or is_section, name
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from helpers.cards import changed_card
 
-from calogan.card.loading import load_card, shipped_card
+from calogan.card.keys import DialectName
+from calogan.card.loading import load_card, presets, shipped_card
 from calogan.errors import CaloganError
+from calogan.reading.dialects.registry import BY_NAME
 
 CARDS = Path(__file__).parents[2] / "data" / "cards"
 
@@ -20,10 +23,22 @@ def test_shipped_card() -> None:
     assert card.build_geometry().n_voxels == 504
 
 
-@pytest.mark.parametrize("name", ["par04", "calogan_fancy_tree", "wgan"])
+@pytest.mark.parametrize("name", ["par04_electrons", "wgan"])
 def test_cards_in_data(name: str) -> None:
     card = load_card(CARDS / f"{name}.toml")
-    assert card.build_geometry().n_voxels == (6480 if name == "par04" else 504)
+    assert card.build_geometry().n_voxels == (504 if name == "wgan" else 6480)
+
+
+def test_shipped_cards_are_dialects() -> None:
+    with pytest.raises(CaloganError, match=r"card fastcalogan: key 'geometry' is missing; give"):
+        load_card(preset="fastcalogan")
+    for name in set(presets()) - {"fastcalogan"}:
+        dialect = load_card(preset=name).input.dialect
+        assert dialect == ("branches" if name == "lar_photons" else name)
+    assert {*presets(), "branches"} == {*BY_NAME, "lar_photons"}
+    assert set(get_args(DialectName)) == set(BY_NAME)
+    with pytest.raises(CaloganError, match=r"no shipped card 'par4'; there are .*par04"):
+        load_card(preset="par4")
 
 
 def test_geometry_of_a_file_is_found_from_the_card(tmp_path: Path) -> None:
@@ -100,3 +115,30 @@ def test_changes_replace_single_keys() -> None:
 def test_changes_that_do_not_fit_are_refused(change: str, message: str) -> None:
     with pytest.raises(CaloganError, match=message):
         load_card(None, [change])
+
+
+def test_a_card_may_have_the_name_of_the_shipped_one_that_it_extends(tmp_path: Path) -> None:
+    path = tmp_path / "par04.toml"
+    path.write_text('extends = "par04.toml"\nname = "mine"\n')
+    card = load_card(path)
+    assert (card.name, card.build_geometry().n_voxels) == ("mine", 6480)
+
+
+def test_a_condition_may_take_another_source_than_the_card_below(tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    begin = 'extends = "fastcalosim.toml"\n[conditions.energy]\n'
+    for keys, expected in (
+        ('particle = "energy"\n', ("particle", "energy", "GeV")),
+        ('branch = "e"\n', ("branch", "e", None)),
+        ('branch = "e"\nsource_unit = "keV"\n', ("branch", "e", "keV")),
+        ('pattern = "E([0-9]+)"\n', ("pattern", "E([0-9]+)", "MeV")),
+        ("low = 0.01\n", ("pattern", "_E([0-9]+)_", "MeV")),
+    ):
+        path.write_text(begin + keys)
+        found = load_card(path).conditions["energy"].model_dump()
+        sources = {k: found[k] for k in ("branch", "value", "pattern", "particle") if found[k]}
+        source, value, unit = expected
+        assert (sources, found["source_unit"]) == ({source: value}, unit)
+    path.write_text(begin + 'branch = "e"\nvalue = 3\n')
+    with pytest.raises(CaloganError, match=r"takes one of branch, value, pattern, particle; found"):
+        load_card(path)
