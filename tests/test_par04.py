@@ -17,7 +17,6 @@ from helpers.programs import REFERENCE_MODEL, ROOT
 
 from calogan import Generator, load_card, voxelize_files
 from calogan.exporting.profiles import export_par04
-from calogan.geometry import Geometry
 from calogan.reading import store
 
 BUILD = ROOT / "build/cpp"
@@ -48,7 +47,7 @@ def make_models() -> ModuleType:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A generator of random weights with Par04's mesh: each cell's mean energy is its own."""
     models = make_models()
-    geometry = Geometry.load(ROOT / "data/geometry/par04.toml")
+    geometry = load_card(preset="par04").build_geometry()
     graph = models.Graph(3)
     conditions = [ENERGY, THETA]
     latent = graph.input("latent", models.latent_variables(N_LATENTS))
@@ -112,7 +111,7 @@ def test_each_cell_has_the_generators_energy(tmp_path: Path, model: Path) -> Non
     # Straight on: all of the mesh is in the calorimeter.
     n, theta = 120, np.pi / 2
     said = run(tmp_path, model, n, "/gun/energy 8 GeV\n/gun/direction 0 1 0\n")
-    card = load_card(ROOT / "data/cards/par04.toml")
+    card = load_card(preset="par04")
     voxelize_files([tmp_path / "showers.root"], tmp_path / "a.h5", card, {"theta": theta})
     made = store.load(tmp_path / "a.h5")
     assert len(made) == n, said[-2000:]

@@ -29,13 +29,18 @@ ROLES: dict[str, tuple[Role, ...]] = {
 """What the branches of each layout are for; `layer` may take the place of z."""
 
 
+DialectName = Literal["branches", "par04", "calogan_root"]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Input(_Section):
-    """Where hits are in the ROOT files; the defaults are the sample's names."""
+    """Where hits are in the files; the defaults are the sample's names."""
 
+    dialect: DialectName = "branches"
+    """Kind of file; `branches` is any ROOT tree of hits or cells, read by the keys below."""
     files: list[str] = []
     """Paths and globs, used if the command line names none."""
     tree: str = "showers"

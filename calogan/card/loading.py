@@ -14,11 +14,13 @@ from calogan.errors import CaloganError, nearest
 from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry
 
-DEFAULT_CARD = "lar_photons.toml"
+DEFAULT_CARD = "lar_photons"
 
 
-def load_card(path: str | Path | None = None, changes: Sequence[str] = ()) -> Card:
-    """Read a run card; None: the shipped card of the LAr photon sample.
+def load_card(
+    path: str | Path | None = None, changes: Sequence[str] = (), preset: str = DEFAULT_CARD
+) -> Card:
+    """Read a run card; None: the shipped card `preset`, by default that of the LAr photon sample.
 
     A card may begin with `extends = "OTHER.toml"` (relative to it, or the name of a shipped card):
     its own keys then replace those of the other, table by table. `changes` replace keys last, each
@@ -27,17 +29,29 @@ def load_card(path: str | Path | None = None, changes: Sequence[str] = ()) -> Ca
     Raises CaloganError naming the key path, the value found, and what is allowed.
     """
     if path is None:
-        fields, folder = parse_toml(shipped_card(), DEFAULT_CARD), Path()
+        fields, folder = _read_shipped(preset), Path()
     else:
         fields, folder = _read_extended(Path(path), ())
     for change in changes:
         fields = _merge(fields, parse_toml(change, f"change {change!r}"))
-    return _validate(fields, str(path or DEFAULT_CARD), folder)
+    return _validate(fields, str(path or f"card {preset}"), folder)
 
 
-def shipped_card() -> str:
-    """The text of the card that comes with the package, a start for one's own."""
-    return (resources.files("calogan.card") / DEFAULT_CARD).read_text(encoding="utf-8")
+def presets() -> list[str]:
+    """Names of the cards that come with the package, one for each kind of input file."""
+    names = (file.name for file in resources.files("calogan.card").iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def shipped_card(name: str = DEFAULT_CARD) -> str:
+    """The text of a card that comes with the package, a start for one's own."""
+    if name not in presets():
+        raise CaloganError(f"no shipped card '{name}'; there are {', '.join(presets())}")
+    return (resources.files("calogan.card") / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _read_shipped(name: str) -> dict[str, Any]:
+    return parse_toml(shipped_card(name), f"card {name}")
 
 
 def _read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Path]:
@@ -47,8 +61,9 @@ def _read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], 
     base = fields.pop("extends", None)
     if base is None:
         return fields, path.parent
-    if base == DEFAULT_CARD and not (path.parent / base).exists():
-        return _merge(parse_toml(shipped_card(), base), fields), path.parent
+    shipped = str(base).removesuffix(".toml")
+    if shipped in presets() and not (path.parent / str(base)).exists():
+        return _merge(_read_shipped(shipped), fields), path.parent
     below, folder = _read_extended(path.parent / str(base), (*seen, path.resolve()))
     return _merge(below, fields), path.parent if "geometry" in fields else folder
 

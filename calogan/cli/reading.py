@@ -28,7 +28,7 @@ def inspect(
         typer.Option("--card", help="Print only the suggested run card, to redirect to a file."),
     ] = False,
 ) -> None:
-    """Show what is in a file; for ROOT, suggest the run card that reads it.
+    """Show what is in a file, and of which dialect it is; suggest the run card that reads it.
 
     Examples:
 
@@ -49,17 +49,31 @@ def inspect(
         out.print(found, crop=False)
 
 
-@app.command()
-def card() -> None:
-    """Print the shipped run card, that of the LAr photon sample, as a start for one's own.
+PRESET_HELP = (
+    "Shipped card in place of --config, by the name of the files' dialect: "
+    "`calogan card --list` names them, `calogan inspect FILE` finds it."
+)
 
-    Example:
+
+@app.command()
+def card(
+    preset: Annotated[
+        str, typer.Option(help="Which: lar_photons, or the name of a dialect.")
+    ] = "lar_photons",
+    list_: Annotated[bool, typer.Option("--list", help="Print the names instead.")] = False,
+) -> None:
+    """Print a shipped run card, as a start for one's own.
+
+    Examples:
 
       calogan card > my.toml
-    """
-    from calogan.card.loading import shipped_card
 
-    typer.echo(shipped_card(), nl=False)
+      calogan card --preset edm4hep > my.toml
+    """
+    from calogan.card.loading import presets, shipped_card
+
+    text = "".join(f"{name}\n" for name in presets()) if list_ else shipped_card(preset)
+    typer.echo(text, nl=False)
 
 
 @app.command()
@@ -69,7 +83,7 @@ def voxelize(
     ],
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="ROOT files; quoted globs such as 'data/*.root' work too."),
+        typer.Argument(help="Input files; quoted globs such as 'data/*.root' work too."),
     ] = None,
     config: Annotated[
         Path | None,
@@ -77,6 +91,7 @@ def voxelize(
             "--config", "-c", help="Run card (TOML); without it, that of the LAr photon sample."
         ),
     ] = None,
+    preset: Annotated[str | None, typer.Option(help=PRESET_HELP)] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,20 +101,25 @@ def voxelize(
         ),
     ] = None,
 ) -> None:
-    """Sort the hits of ROOT files into the cells of a geometry, and store the showers in HDF5.
+    """Sort the hits of files into the cells of a geometry, and store the showers in HDF5.
 
     Examples:
 
       calogan voxelize data/lar_photons/train/*.root -o train.h5
 
-      calogan voxelize e-_8GeV_theta60_1.root -o par04.h5 --config data/cards/par04.toml
+      calogan voxelize e-_8GeV_theta60_1.root -o par04.h5 --preset par04
 
       calogan voxelize run7.root -o run7.h5 --config my.toml --set theta=0.1
     """
-    from calogan.card.loading import load_card
+    from calogan.card.loading import DEFAULT_CARD, load_card
     from calogan.reading.pipeline import voxelize_files
 
-    card = load_card(config)
+    if config is not None and preset is not None:
+        raise CaloganError(
+            f"--config {config} and --preset {preset} both name a card; give one, and let your "
+            f'card begin with: extends = "{preset}.toml"'
+        )
+    card = load_card(config, preset=preset or DEFAULT_CARD)
     bar = Progress(
         TextColumn("voxelizing"),
         BarColumn(),

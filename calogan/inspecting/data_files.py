@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,10 @@ from calogan.inspecting.tables import (
     size_of,
 )
 from calogan.reading import hdf5, store
-from calogan.reading.root_file import decode, open_root, tree_names
-from calogan.reading.suggest import BranchInfo, Plan, TreeInfo, plan_card, write_card
+from calogan.reading.dialects.dialect import Contents, Dialect
+from calogan.reading.dialects.registry import recognise
+from calogan.reading.root_file import BranchInfo, TreeInfo, decode, open_root, tree_infos
+from calogan.reading.suggest import Plan, plan_card, write_card, write_extending_card
 
 SAMPLE_EVENTS = 1000
 """Events whose hits are read to guess units and cells."""
@@ -36,15 +37,15 @@ CONDITION_EVENTS = 1_000_000
 def describe_root(path: Path) -> Inspection:
     """Its trees and other objects, and the run card that would read its hits."""
     with open_root(path) as directory:
-        trees = [
-            decode(f"tree '{name}' of {path}", partial(_tree_info, directory, name))
-            for name in tree_names(directory)
-        ]
+        trees = tree_infos(directory, path)
         kinds = {str(k): str(v) for k, v in directory.classnames(cycle=False).items()}
-        plan = plan_card(trees)
+        found = recognise(Contents(path, trees=tuple(trees)))
+        plan = plan_card(trees) if found is not None and found[0].by_branches else None
         card = None
         if plan is not None:
             card = decode(str(path), lambda: _card(directory, plan, trees, path))
+        elif found is not None:
+            card = write_extending_card(found[0].name, path.name)
     others = [
         f"{name} ({kind})"
         for name, kind in kinds.items()
@@ -53,8 +54,9 @@ def describe_root(path: Path) -> Inspection:
     facts = [("size", size_of(path)), ("trees", ", ".join(tree.name for tree in trees) or "none")]
     if others:
         facts.append(("other objects", ", ".join(others[:20]) + (", ..." if others[20:] else "")))
-    if card is None:
+    if found is None:
         facts.append(("run card", "no tree has branches that look like hits or cells"))
+    facts += dialect_facts(found)
     tables = tuple(
         Table(
             f"tree {tree.name}, {tree.entries:,} entries",
@@ -66,17 +68,12 @@ def describe_root(path: Path) -> Inspection:
     return Inspection(path, "ROOT file", tuple(facts), tables, card)
 
 
-def _tree_info(directory: Any, name: str) -> TreeInfo:
-    tree = directory[name]
-    branches = tuple(
-        BranchInfo(
-            str(key).rsplit("/", 1)[-1],
-            str(branch.typename),
-            int(getattr(branch, "uncompressed_bytes", 0)),
-        )
-        for key, branch in zip(tree.keys(recursive=True), tree.values(recursive=True), strict=True)
-    )
-    return TreeInfo(name, int(tree.num_entries), branches)
+def dialect_facts(found: tuple[Dialect, str] | None) -> list[tuple[str, str]]:
+    """What a file was recognised as, and why."""
+    if found is None:
+        return []
+    dialect, why = found
+    return [("dialect", f"{dialect.name}, {dialect.about}"), ("recognised", why)]
 
 
 def _families(branches: Iterable[BranchInfo]) -> Iterable[tuple[str, str]]:
@@ -128,12 +125,17 @@ def describe_hdf5(path: Path) -> Inspection:
             if isinstance(d, h5py.Dataset)
         ]
         names = set(file)
+        shapes = {d.name.lstrip("/"): d.shape for d in found if isinstance(d, h5py.Dataset)}
         attributes = {str(k): str(v) for k, v in file.attrs.items()}
     tables = [Table("datasets", ("name", "shape", "type", "range"), few(rows))]
     facts = [("size", size_of(path))]
     if not {"incident_energies", "showers"} <= names:
         facts += [(k, v[:200]) for k, v in attributes.items()]
-        return Inspection(path, "HDF5 file, not a store of showers", tuple(facts), tuple(tables))
+        dialect = recognise(Contents(path, datasets=shapes))
+        facts += dialect_facts(dialect)
+        card = None if dialect is None else write_extending_card(dialect[0].name, path.name)
+        kind = "HDF5 file, not a store of showers"
+        return Inspection(path, kind, tuple(facts), tuple(tables), card)
     about = store.info(path)
     facts.append(("showers", f"{about.n_showers:,} of {about.n_voxels} voxels"))
     if about.geometry is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,37 @@ from calogan.errors import CaloganError, nearest
 from calogan.files import refuse_remote
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BranchInfo:
+    """A branch, as far as its type goes."""
+
+    name: str
+    typename: str
+    size: int = 0
+    """Bytes of its values."""
+
+    @property
+    def shape(self) -> str:
+        """scalar, vector (of numbers), or other."""
+        number = r"(?:u?int\d+_t|float|double|int|short|long|unsigned \w+|bool)"
+        if re.fullmatch(number, self.typename):
+            return "scalar"
+        if re.fullmatch(rf"(?:std::)?vector<{number}>|{number}\[\w*\]", self.typename):
+            return "vector"
+        return "other"
+
+    @property
+    def is_integer(self) -> bool:
+        return not re.search("float|double", self.typename)
+
+
+@dataclass(frozen=True)
+class TreeInfo:
+    name: str
+    entries: int
+    branches: tuple[BranchInfo, ...]
 
 
 def expand_files(files: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
@@ -140,6 +173,27 @@ def tree_names(directory: Any) -> list[str]:
     """Names of the trees and ntuples in a file, without cycle numbers."""
     kinds = directory.classnames(cycle=False)
     return [str(k) for k, kind in kinds.items() if kind in ("TTree", "TNtuple", "ROOT::RNTuple")]
+
+
+def tree_infos(directory: Any, path: Path) -> list[TreeInfo]:
+    """What every tree of a file holds."""
+    return [
+        decode(f"tree '{name}' of {path}", partial(_tree_info, directory, name))
+        for name in tree_names(directory)
+    ]
+
+
+def _tree_info(directory: Any, name: str) -> TreeInfo:
+    tree = directory[name]
+    branches = tuple(
+        BranchInfo(
+            str(key).rsplit("/", 1)[-1],
+            str(branch.typename),
+            int(getattr(branch, "uncompressed_bytes", 0)),
+        )
+        for key, branch in zip(tree.keys(recursive=True), tree.values(recursive=True), strict=True)
+    )
+    return TreeInfo(name, int(tree.num_entries), branches)
 
 
 def decode(where: str, action: Callable[[], T]) -> T:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.reading.root_file import BranchInfo, TreeInfo
+
 ROLE_WORDS = {
     "energy": ("energy", "edep", "e", "ene", "en"),
     "x": ("x",),
@@ -33,37 +35,6 @@ LEAST_ENERGY = 100.0
 CALOGAN_CELLS = 3 * 96 + 12 * 12 + 12 * 6
 PAR04_MESHES = ((9, 16, 45, 4.65, 3.4), (18, 50, 45, 2.325, 3.4))
 """Numbers of cells in rho, phi, z, and sizes in rho and z (mm), of Par04's two usual meshes."""
-
-
-@dataclass(frozen=True)
-class BranchInfo:
-    """A branch, as far as its type goes."""
-
-    name: str
-    typename: str
-    size: int = 0
-    """Bytes of its values."""
-
-    @property
-    def shape(self) -> str:
-        """scalar, vector (of numbers), or other."""
-        number = r"(?:u?int\d+_t|float|double|int|short|long|unsigned \w+|bool)"
-        if re.fullmatch(number, self.typename):
-            return "scalar"
-        if re.fullmatch(rf"(?:std::)?vector<{number}>|{number}\[\w*\]", self.typename):
-            return "vector"
-        return "other"
-
-    @property
-    def is_integer(self) -> bool:
-        return not re.search("float|double", self.typename)
-
-
-@dataclass(frozen=True)
-class TreeInfo:
-    name: str
-    entries: int
-    branches: tuple[BranchInfo, ...]
 
 
 @dataclass
@@ -217,7 +188,7 @@ def write_card(
     conditions : branch to values of the first events
     n_events : number of events that `hits` come from
     """
-    name = re.sub(r"\W+", "-", file_name.rsplit(".", 1)[0]).strip("-").lower() or "calogan"
+    name = _name(file_name)
     lines = [
         f"# Guessed from {json.dumps(file_name)[1:-1]}; look at every unit and range.",
         f"name = {_text(name)}",
@@ -248,6 +219,18 @@ def write_card(
     lines += _condition_lines(plan, conditions, truth_unit, file_name)
     lines += ["", "[geometry]", f"name = {_text(name)}", *_geometry_lines(plan, hits)]
     return "\n".join(lines) + "\n"
+
+
+def write_extending_card(preset: str, file_name: str) -> str:
+    """A card that extends the shipped one of a dialect."""
+    return (
+        f"# {json.dumps(file_name)[1:-1]} was recognised; look at ranges and geometry.\n"
+        f"extends = {_text(preset + '.toml')}\nname = {_text(_name(file_name))}\n"
+    )
+
+
+def _name(file_name: str) -> str:
+    return re.sub(r"\W+", "-", file_name.rsplit(".", 1)[0]).strip("-").lower() or "calogan"
 
 
 def _text(value: str) -> str:

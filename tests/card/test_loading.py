@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from helpers.cards import changed_card
 
-from calogan.card.loading import load_card, shipped_card
+from calogan.card.keys import DialectName
+from calogan.card.loading import load_card, presets, shipped_card
 from calogan.errors import CaloganError
+from calogan.reading.dialects.registry import BY_NAME
 
 CARDS = Path(__file__).parents[2] / "data" / "cards"
 
@@ -20,10 +23,20 @@ def test_shipped_card() -> None:
     assert card.build_geometry().n_voxels == 504
 
 
-@pytest.mark.parametrize("name", ["par04", "calogan_fancy_tree", "wgan"])
+@pytest.mark.parametrize("name", ["par04_electrons", "wgan"])
 def test_cards_in_data(name: str) -> None:
     card = load_card(CARDS / f"{name}.toml")
-    assert card.build_geometry().n_voxels == (6480 if name == "par04" else 504)
+    assert card.build_geometry().n_voxels == (504 if name == "wgan" else 6480)
+
+
+def test_shipped_cards_are_dialects() -> None:
+    for name in presets():
+        dialect = load_card(preset=name).input.dialect
+        assert dialect == ("branches" if name == "lar_photons" else name)
+    assert {*presets(), "branches"} == {*BY_NAME, "lar_photons"}
+    assert set(get_args(DialectName)) == set(BY_NAME)
+    with pytest.raises(CaloganError, match=r"no shipped card 'par4'; there are .*par04"):
+        load_card(preset="par4")
 
 
 def test_geometry_of_a_file_is_found_from_the_card(tmp_path: Path) -> None:

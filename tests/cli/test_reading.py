@@ -17,8 +17,6 @@ from calogan.files import parse_toml
 from calogan.reading import store
 from calogan.version import __version__
 
-CARDS = Path(__file__).parents[2] / "data" / "cards"
-
 
 def run(*arguments: str | Path) -> str:
     result = CliRunner().invoke(cli.app, [str(a) for a in arguments], catch_exceptions=False)
@@ -49,8 +47,7 @@ def test_voxelize_without_a_card(tmp_path: Path) -> None:
 
 def test_voxelize_with_a_card_and_a_constant(tmp_path: Path) -> None:
     path = write_par04(tmp_path / "unnamed.root")
-    card = CARDS / "par04.toml"
-    run("voxelize", path, "-o", tmp_path / "out.h5", "--config", card, "--set", "theta=1.25")
+    run("voxelize", path, "-o", tmp_path / "out.h5", "--preset", "par04", "--set", "theta=1.25")
     showers = store.load(tmp_path / "out.h5")
     assert showers.geometry.n_layers == 45
     assert showers.conditions["theta"] == pytest.approx(1.25)
@@ -81,6 +78,8 @@ def test_errors(
         assert f"--set {setting}: expected NAME=VALUE" in err
     err = fail(monkeypatch, capsys, "inspect", __file__)
     assert "is not a ROOT file, HDF5 file, JSON model or run directory" in err
+    err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "-c", "a.toml", "--preset", "par04")
+    assert "--config a.toml and --preset par04 both name a card" in err
     run("voxelize", SAMPLE, "-o", out)
     err = fail(monkeypatch, capsys, "inspect", out, "--card")
     assert "no run card to suggest" in err
@@ -110,6 +109,11 @@ def test_the_card_can_be_copied_from_a_narrow_terminal(tmp_path: Path, kind: str
     copied = text[text.index("# Guessed from") :]
     assert copied.strip() == card.strip()
     assert parse_toml(copied, "copied") == parse_toml(card, "--card")
+
+
+def test_shipped_cards() -> None:
+    assert "par04" in run("card", "--list").split()
+    assert parse_toml(run("card", "--preset", "par04"), "par04")["name"] == "par04"
 
 
 def test_version() -> None:

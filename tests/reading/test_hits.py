@@ -92,7 +92,7 @@ def test_cylindrical_positions_with_a_layer_branch(tmp_path: Path) -> None:
 
 
 def test_par04(tmp_path: Path) -> None:
-    card = load_card(CARDS / "par04.toml")
+    card = load_card(preset="par04")
     path = write_par04(tmp_path / "e-_8GeV_theta60_1.root")
     chunks = read(path, card.input, card.conditions, chunk_bytes=5000)
     assert len(chunks) > 1
@@ -104,14 +104,14 @@ def test_par04(tmp_path: Path) -> None:
 
 
 def test_an_override_takes_the_place_of_the_source(tmp_path: Path) -> None:
-    card = load_card(CARDS / "par04.toml")
+    card = load_card(preset="par04")
     path = write_par04(tmp_path / "no_angle_in_this_name.root")
     (chunk,) = read(path, card.input, card.conditions, overrides={"theta": 1.25})
     assert (chunk.conditions["theta"] == np.float32(1.25)).all()
 
 
 def test_one_branch_per_cell(tmp_path: Path) -> None:
-    card = load_card(CARDS / "calogan_fancy_tree.toml")
+    card = load_card(preset="calogan_root")
     path = write_fancy_tree(tmp_path / "a.root")
     (chunk,) = read(path, card.input, card.conditions)
     dense = np.zeros((12, 507))

@@ -119,7 +119,7 @@ def test_likely_mistakes_are_pointed_out(tmp_path: Path) -> None:
 
 def test_par04_file(tmp_path: Path) -> None:
     path = write_par04(tmp_path / "e-_8GeV_theta60_1.root")
-    voxelize_files([path], tmp_path / "out.h5", load_card(CARDS / "par04.toml"))
+    voxelize_files([path], tmp_path / "out.h5", load_card(preset="par04"))
     showers = store.load(tmp_path / "out.h5")
     with uproot.open(path) as file:
         hits = file["virtualReadout"].arrays()
@@ -132,7 +132,7 @@ def test_par04_file(tmp_path: Path) -> None:
 
 def test_fancy_tree_file(tmp_path: Path) -> None:
     path = write_fancy_tree(tmp_path / "a.root")
-    card = load_card(CARDS / "calogan_fancy_tree.toml")
+    card = load_card(preset="calogan_root")
     voxelize_files([path], tmp_path / "out.h5", card)
     showers = store.load(tmp_path / "out.h5")
     with uproot.open(path) as file:

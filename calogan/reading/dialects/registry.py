@@ -1,0 +1,23 @@
+"""All dialects, by name and by what is in a file."""
+
+from __future__ import annotations
+
+from calogan.reading.dialects import branches, calogan_root, par04
+from calogan.reading.dialects.dialect import Contents, Dialect
+
+DIALECTS: tuple[Dialect, ...] = (
+    par04.DIALECT,
+    calogan_root.DIALECT,
+    branches.DIALECT,
+)
+"""In the order in which they are tried: the one that takes any hits comes last."""
+BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
+
+
+def recognise(contents: Contents) -> tuple[Dialect, str] | None:
+    """The dialect of a file, and why it is that; None if it is of none that is known."""
+    for dialect in DIALECTS:
+        why = dialect.recognise(contents)
+        if why is not None:
+            return dialect, why
+    return None
