@@ -1,8 +1,8 @@
 """Binning XML: layers of rings and sectors, as the CaloChallenge and FastCaloSim write them.
 
-The CaloChallenge (https://calochallenge.github.io/homepage/) has Bins/Bin[pid,name]/Layer, FastCaloSim
-Bins/Particle/Bin/Layer; a Layer[id,r_edges,n_bin_alpha] is the same in both. Alpha is divided
-evenly over a full turn and begins at -pi; depth is not given.
+The CaloChallenge (https://calochallenge.github.io/homepage/) has Bins/Bin[pid,name]/Layer,
+FastCaloSim Bins/Particle/Bin/Layer; a Layer[id,r_edges,n_bin_alpha] is the same in both. Alpha is
+divided evenly over a full turn and begins at -pi; depth is not given.
 """
 
 from __future__ import annotations

@@ -422,7 +422,12 @@ def _of_rings(layers: Sequence[RingLayer], name: str) -> Geometry:
     return Geometry(
         name,
         tuple(
-            Layer(f"layer_{each.id}", "cylindrical", np.array(each.r_edges), even_sectors(each.n_alpha))
+            Layer(
+                f"layer_{each.id}",
+                "cylindrical",
+                np.array(each.r_edges),
+                even_sectors(each.n_alpha),
+            )
             for each in layers
             if len(each.r_edges) > 1
         ),

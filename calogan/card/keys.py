@@ -29,7 +29,7 @@ ROLES: dict[str, tuple[Role, ...]] = {
 """What the branches of each layout are for; `layer` may take the place of z."""
 
 
-DialectName = Literal["branches", "par04", "calogan_root"]
+DialectName = Literal["branches", "par04", "calogan_root", "calochallenge"]
 
 
 class _Section(BaseModel):

@@ -39,7 +39,8 @@ class Generator:
     """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
-    hashes of the ROOT files it was trained on, as far as they are known."""
+    hashes of the ROOT files it was trained on, as far as they are known; and of its card "input"
+    and "conditions"."""
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
@@ -167,6 +168,7 @@ def _from_run(path: Path) -> Generator:
             "model": str(path),
             "weights_sha256": weights_sha256(model.get_weights()),
             "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
+            **card.model_dump(mode="json", include={"input", "conditions"}),
         },
         card.data.hold_out,
         network,
@@ -178,7 +180,8 @@ def _from_json(path: Path) -> Generator:
     offsets = np.array([c.offset_and_scale for c in model.conditions])
     provenance = model.block.get("provenance", {})
     try:
-        bands = provenance.get("card", {}).get("data", {}).get("hold_out", {}).items()
+        card = dict(provenance.get("card", {}))
+        bands = card.get("data", {}).get("hold_out", {}).items()
         hold_out = {str(name): (float(low), float(high)) for name, (low, high) in bands}
     except (AttributeError, TypeError, ValueError) as error:
         raise CaloganError(f"{path}: the 'calogan' block is damaged: {error!r}") from error
@@ -200,6 +203,7 @@ def _from_json(path: Path) -> Generator:
             "model": str(path),
             "weights_sha256": str(model.block.get("weights_sha256", "")),
             "inputs_sha256": list(provenance.get("inputs_sha256", [])),
+            **{key: card[key] for key in ("input", "conditions") if key in card},
         },
         hold_out,
         network,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from calogan.reading.dialects import branches, calogan_root, par04
+from calogan.reading.dialects import branches, calochallenge, calogan_root, par04
 from calogan.reading.dialects.dialect import Contents, Dialect
 
 DIALECTS: tuple[Dialect, ...] = (
     par04.DIALECT,
     calogan_root.DIALECT,
+    calochallenge.DIALECT,
     branches.DIALECT,
 )
 """In the order in which they are tried: the one that takes any hits comes last."""
