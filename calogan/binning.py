@@ -86,11 +86,16 @@ def layer_elements(layers: Iterable[RingLayer]) -> list[ElementTree.Element]:
         ElementTree.Element(
             "Layer",
             id=str(layer.id),
-            r_edges=",".join(np.format_float_positional(e, trim="-") for e in layer.r_edges),
+            r_edges=",".join(_decimal(e) for e in layer.r_edges),
             n_bin_alpha=str(layer.n_alpha),
         )
         for layer in layers
     ]
+
+
+def _decimal(edge: float) -> str:
+    """With 12 digits: evenly spaced edges are sums, which are off by the last one."""
+    return np.format_float_positional(float(f"{edge:.12g}"), trim="-")
 
 
 def bin_document(layers: Sequence[RingLayer], particle: str) -> str:

@@ -104,7 +104,7 @@ def _write(
     names: Names | None,
     progress: Progress,
 ) -> tuple[int, tuple[str, ...]]:
-    """Write the store at `path`, made from `source`: its number of showers, and what is left out."""
+    """Write the store at `path`, made from `source`: its number of showers, what is left out."""
     about = store.info(path)
     own = store.geometry_of(about, path)
     particle = particle or about.provenance.get("particle")
