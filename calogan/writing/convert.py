@@ -59,7 +59,9 @@ def convert_file(
     Raises CaloganError for a file that cannot be read, and for cells that the format cannot hold.
     """
     output = Path(output)
-    if output.exists() and Path(source).exists() and output.samefile(source):
+    if not Path(source).exists():
+        raise CaloganError(f"no file {source}")
+    if output.exists() and output.samefile(source):
         raise CaloganError(f"{output} is the file to convert; name another output")
     if store.is_store(source):
         if overrides:

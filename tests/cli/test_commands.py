@@ -184,7 +184,7 @@ def test_generate_writes_what_the_ending_says(workspace: Path) -> None:
     # Refused before the model is looked for.
     found = calogan("generate", "none.json", "-o", "ending.txt", cwd=workspace)
     assert found.returncode == 2
-    assert "its ending is '.txt', expected .csv, .h5 or .hdf5" in found.stderr
+    assert "its ending is '.txt', expected .h5, .hdf5, .csv or .root" in found.stderr
     found = calogan("generate", "--help", cwd=workspace)
     assert ".csv a line for each cell" in " ".join(found.stdout.split())
 
@@ -257,6 +257,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "compare",
         "export",
         "generate",
+        "convert",
+        "check",
     ):
         assert re.search(rf"\b{name}\b", found.stdout), name
         assert calogan(name, "--help", cwd=tmp_path).returncode == 0
