@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from calogan.bands import Bands, check_bands
+from calogan.card.frame import SOURCE_UNITS, Frame, ParticleRole, ParticleSource
 from calogan.card.layouts import Layout, Place
 from calogan.card.training import SelectionCard, Training
 from calogan.conditions import Condition
@@ -29,7 +30,17 @@ ROLES: dict[str, tuple[Role, ...]] = {
 """What the branches of each layout are for; `layer` may take the place of z."""
 
 
-DialectName = Literal["branches", "par04", "calogan_root", "calochallenge"]
+DialectName = Literal[
+    "branches",
+    "par04",
+    "calogan_root",
+    "calogan_hdf5",
+    "calochallenge",
+    "fastcalogan",
+    "fastcalosim",
+    "edm4hep",
+    "getting_high",
+]
 
 
 class _Section(BaseModel):
@@ -57,6 +68,29 @@ class Input(_Section):
     """Layout cells: branch name of voxel i, with {} for i counted from 0."""
     overflow_cells: list[str] = []
     """Layout cells: branches of energy outside the voxels, one a layer; counted as overflow."""
+    layer_numbers: list[int] = []
+    """Numbers that the file gives to the geometry's layers, in their order, where these are not
+    0, 1, 2, ...; hits of other layers are outside the cells."""
+    particle: dict[ParticleRole, str] = {}
+    """Role to branch of the incident particle, a number or a vector of primaries an event: px, py,
+    pz, with energy or mass, and the vertex x, y, z in `length_unit`, without which it is the
+    origin. Momentum, energy and mass are in `particle_unit`. entry_r, entry_phi, entry_z: where it
+    enters, for `[frame] entry = "file"`."""
+    particle_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] = "GeV"
+    primaries: Literal["one", "hardest"] = "one"
+    """Of events with several primary particles: leave them out, or take the one of most energy for
+    the incident particle. Both are counted and reported."""
+    collections: list[str] = []
+    """Dialect edm4hep: collections of SimCalorimeterHits that are read together."""
+    particle_collection: str = "MCParticles"
+    """Dialect edm4hep: collection of MCParticles; those of generatorStatus 1 are the primaries."""
+    cell_encoding: str | None = None
+    """Dialect edm4hep: fields of cellID, as in "system:8,layer:6,x:32:-16,y:-16"; None: what the
+    file says of each collection."""
+    layer_field: str = "layer"
+    """Dialect edm4hep: the field of cellID that numbers the layers."""
+    leading_columns: list[str] = []
+    """Dialect fastcalogan: names of the columns before the voxels, which conditions may name."""
     energy_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] = "MeV"
     length_unit: Literal["um", "mm", "cm", "m"] = "mm"
     angle_unit: Literal["rad", "mrad", "deg"] = "rad"
@@ -76,6 +110,8 @@ class Input(_Section):
             needed = tuple(role for role in needed if role != "z")
         names = {role: self.branches.get(role, f"hit_{role}") for role in needed}
         object.__setattr__(self, "branches", {**names, **self.branches})
+        if self.particle and not {"px", "py", "pz"} <= set(self.particle):
+            raise ValueError(f"particle has {sorted(self.particle)}, expected px, py, pz in it")
         if self.layout == "cells" and self.cells.count("{}") != 1:
             raise ValueError(f"cells is {self.cells!r}, expected one {{}} in it, as in 'cell_{{}}'")
         return self
@@ -95,14 +131,18 @@ class ConditionCard(_Section):
     """... or take this constant ..."""
     pattern: str | None = None
     """... or a regular expression on the file's name; its first group is the number."""
+    particle: ParticleSource | None = None
+    """... or take it from the incident particle: its total or kinetic energy in GeV, its angles in
+    the detector, or its angle to the normal of the surface of [frame], in rad."""
     source_unit: str | None = None
     """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
 
     @model_validator(mode="after")
     def _one_source(self) -> ConditionCard:
-        given = [k for k in ("branch", "value", "pattern") if getattr(self, k) is not None]
+        sources = ("branch", "value", "pattern", "particle")
+        given = [k for k in sources if getattr(self, k) is not None]
         if len(given) > 1:
-            raise ValueError(f"takes one of branch, value, pattern; found {given}")
+            raise ValueError(f"takes one of {', '.join(sources)}; found {given}")
         if self.pattern is not None:
             try:
                 groups = re.compile(self.pattern).groups
@@ -115,6 +155,14 @@ class ConditionCard(_Section):
                     f"pattern {self.pattern!r} has no group; put the number in parentheses, "
                     "as in 'theta([0-9.]+)'"
                 )
+        if self.particle is not None:
+            own = SOURCE_UNITS[self.particle]
+            if self.source_unit not in (None, own):
+                raise ValueError(
+                    f"source_unit is '{self.source_unit}', but the particle's {self.particle} "
+                    f"comes in '{own}'; leave source_unit out"
+                )
+            object.__setattr__(self, "source_unit", own)
         self.factor  # noqa: B018  (raises for units that do not convert)
         return self
 
@@ -309,6 +357,8 @@ class Card(_Section):
 
     name: str = "calogan"
     input: Input = Input()
+    frame: Frame | None = None
+    """None: hits stay in the file's coordinates."""
     geometry: dict[str, Any]
     """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),
     relative to the card."""
@@ -333,6 +383,13 @@ class Card(_Section):
         if self.conditions["energy"].unit != "GeV":
             raise ValueError("conditions.energy.unit must be 'GeV' (set source_unit to convert)")
         check_bands(self.data.hold_out, self.condition_list)  # and raises for impossible ranges
+        normal = self.frame is not None and self.frame.entry == "surface"
+        tilted = [name for name, c in self.conditions.items() if c.particle == "incidence"]
+        if tilted and not normal:
+            raise ValueError(
+                f"condition '{tilted[0]}' is the particle's incidence, its angle to a normal, "
+                "which needs [frame] with entry = 'surface'"
+            )
         return self
 
     @property

@@ -51,7 +51,9 @@ def shipped_card(name: str = DEFAULT_CARD) -> str:
 
 
 def _read_shipped(name: str) -> dict[str, Any]:
-    return parse_toml(shipped_card(name), f"card {name}")
+    fields = parse_toml(shipped_card(name), f"card {name}")
+    base = fields.pop("extends", None)
+    return fields if base is None else _merge(_read_shipped(base.removesuffix(".toml")), fields)
 
 
 def _read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Path]:

@@ -163,6 +163,11 @@ def print_summary(summary: VoxelizeSummary, units: dict[str, str]) -> None:
         "hits outside the cells",
         f"{int(summary.hits_outside.sum()):,} with {summary.outside_fraction:.3%} of the energy",
     )
+    table.add_row("events with over 5 % outside the cells", f"{summary.leaving:,}")
+    if summary.several:
+        table.add_row("events with several primary particles", f"{summary.several:,}")
+    if summary.left_out:
+        table.add_row("events left out", f"{sum(summary.left_out.values()):,}")
     places = [*(f"  beside layer {n}" for n in summary.layer_names), "  in no layer"]
     for place, hits, energy in zip(places, summary.hits_outside, summary.overflow, strict=True):
         if hits:

@@ -39,8 +39,8 @@ class Generator:
     """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
-    hashes of the ROOT files it was trained on, as far as they are known; and of its card "input"
-    and "conditions"."""
+    hashes of the ROOT files it was trained on, as far as they are known; and of its card "input",
+    "frame" and "conditions"."""
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
@@ -168,7 +168,7 @@ def _from_run(path: Path) -> Generator:
             "model": str(path),
             "weights_sha256": weights_sha256(model.get_weights()),
             "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
-            **card.model_dump(mode="json", include={"input", "conditions"}),
+            **card.model_dump(mode="json", include={"input", "frame", "conditions"}),
         },
         card.data.hold_out,
         network,
@@ -203,7 +203,7 @@ def _from_json(path: Path) -> Generator:
             "model": str(path),
             "weights_sha256": str(model.block.get("weights_sha256", "")),
             "inputs_sha256": list(provenance.get("inputs_sha256", [])),
-            **{key: card[key] for key in ("input", "conditions") if key in card},
+            **{key: card[key] for key in ("input", "frame", "conditions") if key in card},
         },
         hold_out,
         network,

@@ -11,25 +11,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.card.frame import Frame
 from calogan.card.keys import ConditionCard, Input
 from calogan.errors import CaloganError, nearest
 from calogan.reading.dialects.registry import BY_NAME
+from calogan.reading.frame import MISSING, find_frames, particle_values, to_shower
 from calogan.reading.root_file import expand_files
 from calogan.reading.voxelize import Hits
+
+NO_PRIMARY = "no primary particle"
+SEVERAL_PRIMARIES = "more than one primary particle"
 
 
 @dataclass(frozen=True, eq=False)
 class HitChunk:
-    """Consecutive events of one file."""
+    """Events of consecutive entries of one file."""
 
     hits: Hits
     conditions: dict[str, NDArray[np.float32]]
     """Name to values (n,), in the card's units."""
     path: Path
     start: int
-    """Entry number of the first event in the file."""
+    """Number of the first entry that was read for this chunk ..."""
+    stop: int
+    """... and of the entry after the last."""
     entries: int
     """Entries of the whole file."""
+    left_out: dict[str, int]
+    """Why events were left out, to how many."""
+    several: int
+    """Events with several primary particles, whether left out or not."""
 
 
 def read_hits(
@@ -37,6 +48,7 @@ def read_hits(
     input: Input,
     conditions: Mapping[str, ConditionCard],
     overrides: Mapping[str, float] | None = None,
+    frame: Frame | None = None,
     chunk_bytes: int = 32 << 20,
 ) -> Iterator[HitChunk]:
     """Read hits and conditions, chunk by chunk.
@@ -47,6 +59,7 @@ def read_hits(
     input : the dialect, with trees, branches and units
     conditions : where the value of each condition comes from
     overrides : constants, in the card's units, that take the place of a condition's source
+    frame : moves hits from the detector's frame to the particle's; None: they stay
     chunk_bytes : memory that the branches of one chunk may take
 
     Raises CaloganError for anything missing, of the wrong type, inconsistent or unphysical, naming
@@ -60,7 +73,7 @@ def read_hits(
                 f"add it to the card as [conditions.{name}]"
             )
     for path in expand_files(files)[0]:
-        yield from _read_file(path, input, conditions, overrides, chunk_bytes)
+        yield from _read_file(path, input, conditions, overrides, frame, chunk_bytes)
 
 
 def _read_file(
@@ -68,26 +81,76 @@ def _read_file(
     input: Input,
     conditions: Mapping[str, ConditionCard],
     overrides: Mapping[str, float],
+    frame: Frame | None,
     chunk_bytes: int,
 ) -> Iterator[HitChunk]:
     constants = _constants(path, conditions, overrides)
-    columns = {n: str(card.branch) for n, card in conditions.items() if n not in constants}
+    sources = {name: card for name, card in conditions.items() if name not in constants}
+    columns = {name: card.branch for name, card in sources.items() if card.branch is not None}
     for events in BY_NAME[input.dialect].read(path, input, columns, chunk_bytes):
         n = len(events.hits)
         values = {name: np.full(n, value) for name, value in constants.items()}
         values |= events.columns
+        hits = _numbered(events.hits, input.layer_numbers)
+        particles, frames = events.particles, None
+        try:
+            if frame is not None:
+                frames = find_frames(frame, particles, hits)
+            for name, card in sources.items():
+                if card.particle is not None:
+                    values[name] = particle_values(name, card.particle, particles, frames)
+        except CaloganError as error:
+            raise CaloganError(f"{path}: {error}") from error
+        left_out: dict[str, int] = {}
+        keep, several = np.ones(n, bool), 0
+        if particles is not None:
+            keep = _drop(keep, particles.primaries > 0, NO_PRIMARY, left_out)
+            several = int((particles.primaries > 1).sum())
+            if input.primaries == "one":
+                keep = _drop(keep, particles.primaries == 1, SEVERAL_PRIMARIES, left_out)
+        if frame is not None and frames is not None:
+            keep = _drop(keep, frames.found, MISSING[frame.entry], left_out)
+            hits = to_shower(hits, frames, frame.entry_at)
+        if not keep.all():
+            hits = hits.select(keep)
+        entry = events.start + np.flatnonzero(keep)
         yield HitChunk(
-            events.hits,
+            hits,
             {
                 name: _converted_condition(
-                    name, card, values[name], name in overrides, path, events.start
+                    name, card, values[name][keep], name in overrides, path, entry
                 )
                 for name, card in conditions.items()
             },
             path,
             events.start,
+            events.start + n,
             events.entries,
+            left_out,
+            several,
         )
+
+
+def _drop(
+    keep: NDArray[np.bool_], good: NDArray[np.bool_], why: str, left_out: dict[str, int]
+) -> NDArray[np.bool_]:
+    """Which events are kept still; those that are not are counted."""
+    if dropped := int((keep & ~good).sum()):
+        left_out[why] = dropped
+    return keep & good
+
+
+def _numbered(hits: Hits, numbers: Sequence[int]) -> Hits:
+    """Hits with the numbers of layers in a file made those of the geometry."""
+    if not numbers or "layer" not in hits.coordinates:
+        return hits
+    found = hits.coordinates["layer"].astype(np.int64)
+    order = np.argsort(numbers)
+    known = np.array(numbers)[order]
+    place = np.clip(np.searchsorted(known, found), 0, len(known) - 1)
+    layer = np.where(known[place] == found, order[place], -1)
+    coordinates = {**hits.coordinates, "layer": layer}
+    return Hits(hits.offsets, hits.energy, hits.layout, coordinates, hits.n_cells)
 
 
 def _constants(
@@ -101,7 +164,7 @@ def _constants(
         elif card.value is not None:
             values[name] = card.value
         elif card.pattern is not None:
-            match = re.search(card.pattern, path.name)
+            match = re.search(card.pattern, path.name) or re.search(card.pattern, str(path))
             text = match.group(1) if match else None
             try:
                 values[name] = float(text or "")
@@ -113,9 +176,9 @@ def _constants(
                     f"[conditions.{name}] pattern {card.pattern!r} {found} the file name "
                     f"'{path.name}'; mend it, or give a constant with --set {name}=VALUE"
                 ) from error
-        elif card.branch is None:
+        elif card.branch is None and card.particle is None:
             raise CaloganError(
-                f"condition '{name}' has no source; set branch, value or pattern in "
+                f"condition '{name}' has no source; set branch, value, pattern or particle in "
                 f"[conditions.{name}], or give a constant with --set {name}=VALUE"
             )
     return values
@@ -127,7 +190,7 @@ def _converted_condition(
     values: NDArray[Any],
     is_override: bool,
     path: Path,
-    start: int,
+    entry: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """In the card's unit and checked; overrides come in that unit."""
     factor = 1.0 if is_override else card.factor
@@ -137,7 +200,7 @@ def _converted_condition(
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise CaloganError(
-            f"condition '{name}' is {converted[first]:g} {card.unit} in event {start + first} of "
+            f"condition '{name}' is {converted[first]:g} {card.unit} in event {entry[first]} of "
             f"{path} ({int(bad.sum())} such in this chunk), expected a finite value"
             + (" above 0" if positive else "")
         )

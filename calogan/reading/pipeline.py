@@ -13,14 +13,15 @@ from calogan.card.keys import Card
 from calogan.errors import CaloganError
 from calogan.files import sha256
 from calogan.geometry import Geometry
-from calogan.reading.hits import HitChunk, read_hits
+from calogan.reading.hits import SEVERAL_PRIMARIES, HitChunk, read_hits
 from calogan.reading.root_file import expand_files
 from calogan.reading.store import StoreWriter
 from calogan.reading.voxelize import Hits, Voxels, voxelize
 from calogan.version import __version__
 
 OUTSIDE_WARNING = 0.05
-"""Part of the energy outside the cells above which units or geometry are likely wrong."""
+"""Part of the energy outside the cells above which a shower leaves them, or, of all showers, units
+or geometry are likely wrong."""
 BLOCK_BYTES = 64 << 20
 """Memory for the voxels of one block of events."""
 Progress = Callable[[float, int], None]
@@ -46,6 +47,12 @@ class VoxelizeSummary:
     """Energy outside the cells, MeV: per layer, and last in no layer."""
     incident: float = 0.0
     """Sum of the incident energies, MeV."""
+    leaving: int = 0
+    """Events with over 5 % of their energy outside the cells."""
+    several: int = 0
+    """Events with several primary particles."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Why events were left out, to how many."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Smallest and largest value of each condition, in its unit."""
     warnings: list[str] = field(default_factory=list)
@@ -84,7 +91,7 @@ def voxelize_files(
     with StoreWriter(output, geometry, conditions, {}) as writer:
         for i, path in enumerate(paths):
             entries = 0
-            for chunk in read_hits([path], card.input, card.conditions, overrides):
+            for chunk in read_hits([path], card.input, card.conditions, overrides, card.frame):
                 entries = chunk.entries
                 for part, hits in chunk.hits.blocks(rows):
                     voxels = _voxelize(hits, geometry, path)
@@ -92,19 +99,16 @@ def voxelize_files(
                     writer.append(voxels.energies, values, voxels.overflow)
                     summary.overflow += voxels.overflow.sum(axis=0, dtype=np.float64)
                     summary.hits_outside += voxels.hits_outside
+                    summary.leaving += _leaving(voxels)
                 _count(summary, chunk)
                 if progress is not None:
-                    part_done = (chunk.start + len(chunk.hits)) / chunk.entries
-                    done = (sum(sizes[:i]) + sizes[i] * part_done) / sum(sizes)
+                    done = (sum(sizes[:i]) + sizes[i] * chunk.stop / chunk.entries) / sum(sizes)
                     progress(done, summary.events)
             sources.append({"path": str(path), "sha256": sha256(path), "entries": entries})
         summary.files = [str(path) for path in paths]
         summary.empty_files = [str(s["path"]) for s in sources if not s["entries"]]
         if not summary.events:
-            raise CaloganError(
-                f"tree '{card.input.tree}' has no entries in {paths[0]}"
-                + (f", nor in the other {len(paths) - 1} files" if paths[1:] else "")
-            )
+            raise CaloganError(_nothing(summary, paths))
         summary.warnings = [
             *_file_warnings(summary.empty_files, named_again),
             *_warnings(summary, card),
@@ -117,6 +121,7 @@ def voxelize_files(
                 # An empty file gives no shower, so it says nothing of which showers are here.
                 "inputs_sha256": sorted({str(s["sha256"]) for s in sources if s["entries"]}),
                 "input": card.input.model_dump(mode="json"),
+                "frame": None if card.frame is None else card.frame.model_dump(mode="json"),
                 "conditions": {
                     name: c.model_dump(mode="json") for name, c in card.conditions.items()
                 },
@@ -125,6 +130,9 @@ def voxelize_files(
                 "hits_outside": summary.hits_outside.tolist(),
                 "energy_MeV": summary.energy,
                 "overflow_MeV": summary.overflow.tolist(),
+                "events_leaving": summary.leaving,
+                "events_of_several_primaries": summary.several,
+                "events_left_out": summary.left_out,
                 "warnings": summary.warnings,
             }
         )
@@ -136,6 +144,24 @@ def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
         return voxelize(hits, geometry)
     except CaloganError as error:
         raise CaloganError(f"{path}: {error}") from error
+
+
+def _leaving(voxels: Voxels) -> int:
+    outside = voxels.overflow.sum(axis=1, dtype=np.float64)
+    whole = outside + voxels.energies.sum(axis=1, dtype=np.float64)
+    return int((outside > OUTSIDE_WARNING * whole).sum())
+
+
+def _nothing(summary: VoxelizeSummary, paths: Sequence[Path]) -> str:
+    """Why there is no event to write."""
+    others = f", nor in the other {len(paths) - 1} files" if paths[1:] else ""
+    if not summary.left_out:
+        return f"no events in {paths[0]}{others}; did its job fail, or is [input] tree another?"
+    why = "; ".join(f"{n}: {reason}" for reason, n in summary.left_out.items())
+    hint = ""
+    if SEVERAL_PRIMARIES in summary.left_out:
+        hint = ' ([input] primaries = "hardest" takes the one of most energy)'
+    return f"every event was left out, of {paths[0]}{others}: {why}{hint}"
 
 
 def _file_warnings(empty: list[str], named_again: list[Path]) -> list[str]:
@@ -158,6 +184,11 @@ def _count(summary: VoxelizeSummary, chunk: HitChunk) -> None:
     summary.hits += chunk.hits.energy.size
     summary.energy += float(chunk.hits.energy.sum(dtype=np.float64))
     summary.incident += 1000.0 * float(chunk.conditions["energy"].sum(dtype=np.float64))
+    summary.several += chunk.several
+    for why, n in chunk.left_out.items():
+        summary.left_out[why] = summary.left_out.get(why, 0) + n
+    if not len(chunk.hits):
+        return
     for name, values in chunk.conditions.items():
         low, high = summary.ranges.get(name, (np.inf, -np.inf))
         summary.ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
@@ -166,6 +197,14 @@ def _count(summary: VoxelizeSummary, chunk: HitChunk) -> None:
 def _warnings(summary: VoxelizeSummary, card: Card) -> list[str]:
     """What a physicist would want to look at before training on this."""
     found = []
+    entries = summary.events + sum(summary.left_out.values())
+    for why, n in summary.left_out.items():
+        found.append(f"{n:,} of {entries:,} events left out: {why}")
+    if summary.several and SEVERAL_PRIMARIES not in summary.left_out:
+        found.append(
+            f"{summary.several:,} events have several primary particles; the one of most energy "
+            "was taken for the incident one"
+        )
     if summary.energy == 0:
         found.append("no event has any energy; is [input.branches] energy the right branch?")
     if summary.outside_fraction > OUTSIDE_WARNING:

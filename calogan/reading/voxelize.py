@@ -51,6 +51,18 @@ class Hits:
             self.n_cells,
         )
 
+    def select(self, keep: NDArray[np.bool_]) -> Hits:
+        """The events where `keep`, (n,), is true."""
+        counts = np.diff(self.offsets)
+        of_kept = np.repeat(keep, counts)
+        return Hits(
+            np.concatenate([[0], np.cumsum(counts[keep])]),
+            self.energy[of_kept],
+            self.layout,
+            {role: values[of_kept] for role, values in self.coordinates.items()},
+            self.n_cells,
+        )
+
     def blocks(self, rows: int) -> Iterator[tuple[slice, Hits]]:
         """The events in blocks of up to `rows`."""
         for start in range(0, len(self), max(1, rows)):

@@ -145,9 +145,15 @@ def _cell_table(geometry: Geometry, input: Input) -> dict[Role, NDArray[Any]]:
             a[grid], b[grid] = a[grid] * np.cos(b[grid]), a[grid] * np.sin(b[grid])
     layers = geometry.layer_index
     z = np.array([np.nan if span is None else 0.5 * (span[0] + span[1]) for span in depth])[layers]
+    numbers = np.array(input.layer_numbers or range(geometry.n_layers))
+    if len(numbers) != geometry.n_layers:
+        raise CaloganError(
+            f"[input] layer_numbers has {len(numbers)} numbers, but geometry '{geometry.name}' has "
+            f"{geometry.n_layers} layers; give the card that the showers were read by"
+        )
     values = {
         "x": a, "y": b, "z": z, "r": np.hypot(a, b), "phi": np.arctan2(b, a),
-        "layer": layers, "first": first, "second": second,
+        "layer": numbers[layers], "first": first, "second": second,
     }  # fmt: skip
     for role in input.branches:
         if role in ("layer", "first", "second"):

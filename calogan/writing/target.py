@@ -25,18 +25,23 @@ class Names:
 
     @staticmethod
     def of_card(card: Card) -> Names:
-        """Those of a card. Raises CaloganError if it reads files that are no trees of hits."""
+        """Those of a card. Raises CaloganError if it reads files that are not written here."""
         if not BY_NAME[card.input.dialect].by_branches:
             raise CaloganError(
                 f"card '{card.name}' reads files of dialect {card.input.dialect}, which are not "
                 "written; give one that names trees and branches"
             )
+        if card.frame is not None or card.input.particle:
+            raise CaloganError(
+                f"card '{card.name}' reads hits in the detector's frame, but showers are in that "
+                "of their particle; give a card without [frame] and [input.particle]"
+            )
         return Names(card.input, card.conditions)
 
     @staticmethod
     def of_provenance(provenance: Mapping[str, Any]) -> Names | None:
-        """Those that showers were once read by; None if they were not, or it is not known."""
-        if "input" not in provenance or "conditions" not in provenance:
+        """Those that showers were once read by; None if that is not known, or not written here."""
+        if "input" not in provenance or "conditions" not in provenance or provenance.get("frame"):
             return None
         try:
             names = Names(
@@ -45,7 +50,8 @@ class Names:
             )
         except ValidationError:  # of another version: names that nobody asked for stop nothing
             return None
-        return names if BY_NAME[names.input.dialect].by_branches else None
+        in_trees = BY_NAME[names.input.dialect].by_branches and not names.input.particle
+        return names if in_trees else None
 
 
 @dataclass(frozen=True)

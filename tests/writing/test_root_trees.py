@@ -56,12 +56,15 @@ def there_and_back(showers: Showers, card: Card, folder: Path) -> Showers:
         {"layout": "xyz", "branches": {"layer": "plane", "energy": "dE"}, "energy_unit": "keV"},
         {"layout": "rphiz", "length_unit": "m", "angle_unit": "deg", "tree": "hits"},
         {"layout": "indices", "energy_unit": "GeV"},
+        {"layout": "indices", "layer_numbers": [3, 1, 7, 5, 4]},
         {"layout": "cells", "cells": "v{}_e", "energy_unit": "keV"},
     ],
 )
 @pytest.mark.parametrize("shape", ["flat", "round"])
 def test_every_layout_comes_back(input: dict[str, Any], shape: str, tmp_path: Path) -> None:
     if shape == "flat":
+        if "layer_numbers" in input:
+            input = {**input, "layer_numbers": input["layer_numbers"][:2]}
         showers, card = make_showers(50), make_card(input=input, conditions=SOURCES)
     else:
         showers = make_cylinder_showers(50)
@@ -191,3 +194,7 @@ def test_names_of_a_dialect_that_is_no_tree() -> None:
     assert Names.of_provenance(provenance) is None
     assert Names.of_provenance({"input": {"tree": 3}, "conditions": {}}) is None
     assert Names.of_provenance({}) is None
+    moved = make_card(input={"particle": {"px": "a", "py": "b", "pz": "c"}})
+    with pytest.raises(CaloganError, match="reads hits in the detector's frame, but showers are"):
+        Names.of_card(moved)
+    assert Names.of_provenance(moved.model_dump(mode="json")) is None

@@ -16,8 +16,17 @@ from numpy.typing import NDArray
 
 from calogan.card.keys import Input
 from calogan.errors import CaloganError, nearest
-from calogan.reading.dialects.arrays import cell_hits, check_energy, checked_finite, scaled
-from calogan.reading.dialects.dialect import Contents, Dialect, Events
+from calogan.reading.dialects.arrays import (
+    cell_hits,
+    check_energy,
+    check_lengths,
+    checked_finite,
+    incident_particles,
+    jagged,
+    scaled,
+    type_of,
+)
+from calogan.reading.dialects.dialect import Contents, Dialect, Events, Particles
 from calogan.reading.root_file import Tree, branch_names, open_root
 from calogan.reading.suggest import plan_card
 from calogan.reading.voxelize import Hits
@@ -50,16 +59,19 @@ def read(
         source = tree
         if input.condition_tree not in (None, input.tree):
             source = _condition_tree(directory, path, input, tree)
+        for part, branch in input.particle.items():
+            source.require(branch, f"[input.particle] {part}")
         for name, branch in columns.items():
             key = f"[conditions.{name}] branch"
             source.require(branch, key, f", or give a constant with --set {name}=VALUE")
         wanted = [*cells, *input.overflow_cells, *input.branches.values()]
+        truth = [*columns.values(), *input.particle.values()]
         if source is tree:
-            wanted += columns.values()
+            wanted += truth
         for start, arrays in tree.chunks(wanted, chunk_bytes):
             beside = arrays
-            if columns and source is not tree:
-                beside = source.read(columns.values(), start, start + len(arrays))
+            if truth and source is not tree:
+                beside = source.read(truth, start, start + len(arrays))
             hits_of = _jagged_hits if input.layout != "cells" else partial(_cell_hits, cells=cells)
             yield Events(
                 hits_of(arrays, input, tree.where, start),
@@ -69,6 +81,7 @@ def read(
                 },
                 start,
                 tree.entries,
+                _particles(beside, input, source.where, start) if input.particle else None,
             )
 
 
@@ -93,7 +106,7 @@ def _scalar(array: Any, branch: str, where: str, start: int) -> NDArray[Any]:
     if layout.is_numpy and layout.data.ndim == 1 and layout.data.dtype.kind in "iuf":
         return np.asarray(layout.data)
     if layout.is_list and layout.purelist_depth == 2:
-        offsets, content = _jagged(array, branch, where)
+        offsets, content = jagged(array, branch, where)
         counts = np.diff(offsets)
         if (counts == 1).all():
             return content
@@ -103,48 +116,23 @@ def _scalar(array: Any, branch: str, where: str, start: int) -> NDArray[Any]:
             "expected one number an event for a condition"
         )
     raise CaloganError(
-        f"branch '{branch}' in {where} is {_type(array)}, expected one number an event"
-    )
-
-
-def _type(array: Any) -> str:
-    return f"'{array.type.content}' an event"
-
-
-def _jagged(array: Any, branch: str, where: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Offsets (n + 1,), from 0, and flat content of a branch with a vector an event."""
-    layout = array.layout
-    if layout.is_numpy and layout.data.ndim == 2:
-        layout = layout.to_RegularArray()
-    if layout.is_list and layout.parameter("__array__") is None:
-        layout = layout.to_ListOffsetArray64(True)
-        offsets, content = np.asarray(layout.offsets.data), layout.content
-        if content.is_numpy and content.data.ndim == 1 and content.data.dtype.kind in "iuf":
-            return offsets, np.asarray(content.data)[: offsets[-1]]
-    raise CaloganError(
-        f"branch '{branch}' in {where} is {_type(array)}, expected a vector of numbers an event"
+        f"branch '{branch}' in {where} is {type_of(array)}, expected one number an event"
     )
 
 
 def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
     """Vectors of equal lengths, one for each role: every entry becomes a hit."""
     reference = input.branches["energy"]
-    offsets, energy = _jagged(arrays[reference], reference, where)
+    offsets, energy = jagged(arrays[reference], reference, where)
     coordinates: dict[str, NDArray[Any]] = {}
     for role, branch in input.branches.items():
         if role == "energy":
             continue
-        others, values = _jagged(arrays[branch], branch, where)
-        if not np.array_equal(offsets, others):
-            counts, found = np.diff(offsets), np.diff(others)
-            event = int(np.flatnonzero(counts != found)[0])
-            raise CaloganError(
-                f"event {start + event} in {where} has {counts[event]} values in '{reference}' "
-                f"but {found[event]} in '{branch}'; all hit branches must have the same length"
-            )
+        others, values = jagged(arrays[branch], branch, where)
+        check_lengths(offsets, others, reference, branch, where, start)
         if role in INDEX_ROLES and values.dtype.kind == "f":
             raise CaloganError(
-                f"branch '{branch}' in {where} is {_type(arrays[branch])}, expected integers for "
+                f"branch '{branch}' in {where} is {type_of(arrays[branch])}, expected integers for "
                 f"[input.branches] {role}"
             )
         if role not in INDEX_ROLES:
@@ -165,6 +153,31 @@ def _cell_hits(arrays: Any, input: Input, where: str, start: int, cells: list[st
     dense, overflow = np.stack(columns, axis=1), len(input.overflow_cells)
     factor = ENERGY_UNITS[input.energy_unit]
     return cell_hits(dense, factor, f"cells '{input.cells}'", where, start, overflow)
+
+
+def _particles(arrays: Any, input: Input, where: str, start: int) -> Particles:
+    """The particle of each event, from branches of one number, or one a primary."""
+    found: dict[str, NDArray[Any]] = {}
+    offsets, reference = np.arange(len(arrays) + 1), ""
+    for role, branch in input.particle.items():
+        layout = arrays[branch].layout
+        if layout.is_numpy and layout.data.ndim == 1:
+            own, values = np.arange(len(arrays) + 1), _scalar(arrays[branch], branch, where, start)
+        else:
+            own, values = jagged(arrays[branch], branch, where)
+        if not found:
+            offsets, reference = own, branch
+        check_lengths(offsets, own, reference, branch, where, start)
+        found[role] = scaled(values, _particle_factor(role, input))
+    return incident_particles(offsets, found, found, where, start)
+
+
+def _particle_factor(role: str, input: Input) -> float:
+    if role in ("px", "py", "pz", "energy", "mass"):
+        return ENERGY_UNITS[input.particle_unit] / ENERGY_UNITS["GeV"]
+    if role in ("x", "y", "z", "entry_r", "entry_z"):
+        return LENGTH_UNITS[input.length_unit]
+    return ANGLE_UNITS[input.angle_unit] if role == "entry_phi" else 1.0
 
 
 def _cell_branches(tree: Tree, input: Input) -> list[str]:

@@ -7,11 +7,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from calogan.card.keys import Input
 from calogan.reading.root_file import TreeInfo
 from calogan.reading.voxelize import Hits
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """The incident particle of each of n events: of several primaries, that of most energy.
+
+    Of an event without one, everything is 0.
+    """
+
+    primaries: NDArray[np.int64]
+    """How many primaries the event has, (n,)."""
+    energy: NDArray[np.float64]
+    """Total energy, GeV, (n,)."""
+    momentum: NDArray[np.float64]
+    """GeV, (n, 3)."""
+    vertex: NDArray[np.float64]
+    """Where it starts, mm, (n, 3)."""
+    entry: NDArray[np.float64] | None = None
+    """Where it enters the calorimeter, mm, (n, 3), if the file says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +46,7 @@ class Events:
     """Entry number of the first event in the file."""
     entries: int
     """Entries of the whole file."""
+    particles: Particles | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from calogan.reading.dialects import branches, calochallenge, calogan_root, par04
+from calogan.reading.dialects import (
+    branches,
+    calochallenge,
+    calogan_hdf5,
+    calogan_root,
+    edm4hep,
+    fastcalogan,
+    fastcalosim,
+    getting_high,
+    par04,
+)
 from calogan.reading.dialects.dialect import Contents, Dialect
 
 DIALECTS: tuple[Dialect, ...] = (
     par04.DIALECT,
     calogan_root.DIALECT,
+    calogan_hdf5.DIALECT,
     calochallenge.DIALECT,
+    fastcalogan.DIALECT,
+    fastcalosim.DIALECT,
+    edm4hep.DIALECT,
+    getting_high.DIALECT,
     branches.DIALECT,
 )
 """In the order in which they are tried: the one that takes any hits comes last."""
