@@ -36,7 +36,7 @@ class Frame(BaseModel, extra="forbid", frozen=True):
     """Where the shower's frame stands in the detector, event by event; all lengths in mm.
 
     `calogan::Placement` of the C++ runner is the way back. Without this section hits stay in the
-    coordinates of the file.
+    coordinates of the file. A card that extends another replaces it whole.
     """
 
     axes: Literal["along", "facing"] = "along"

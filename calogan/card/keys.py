@@ -361,7 +361,7 @@ class Card(_Section):
     """None: hits stay in the file's coordinates."""
     geometry: dict[str, Any]
     """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),
-    relative to the card."""
+    relative to the card, and `fastest` where the order of voxels is not the file's."""
     conditions: dict[str, ConditionCard]
     """By name, `energy` first."""
     data: Data = Data()

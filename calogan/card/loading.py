@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,6 +15,10 @@ from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry
 
 DEFAULT_CARD = "lar_photons"
+NO_GEOMETRY = (
+    "give the cells in a card, which may begin with extends = ...: [geometry] with layers, or with "
+    'file = "binning.xml"'
+)
 
 
 def load_card(
@@ -74,8 +78,9 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        # A geometry is one thing: half of one and half of another is never meant.
-        merged[key] = _merge(merged[key], value) if both and key != "geometry" else value
+        # Each is one thing: half of one and half of another is never meant.
+        whole = key in ("geometry", "frame")
+        merged[key] = _merge(merged[key], value) if both and not whole else value
     for key, network in (("generator", GeneratorCard), ("critic", CriticCard)):
         if isinstance(below.get(key), dict) and isinstance(above.get(key), dict):
             network.drop_replaced(merged[key], above[key])
@@ -86,14 +91,15 @@ def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:
     geometry = fields.get("geometry")
     try:
         if isinstance(geometry, dict) and "file" in geometry:
-            unknown = sorted(set(geometry) - {"file", "particle"})
+            unknown = sorted(set(geometry) - {"file", "particle", "fastest"})
             if unknown:
                 raise CaloganError(
                     f"[geometry] has a file, so its keys {unknown} have no use; "
-                    "beside file it takes 'particle', for XML files with several"
+                    "beside file it takes 'particle', for XML files with several, and 'fastest'"
                 )
             loaded = Geometry.load(folder / str(geometry["file"]), geometry.get("particle"))
-            fields = {**fields, "geometry": loaded.to_dict()}
+            given = {k: v for k, v in geometry.items() if k == "fastest"}
+            fields = {**fields, "geometry": {**loaded.to_dict(), **given}}
         card = Card.model_validate(fields)
         _check_images(card)
     except ValidationError as error:
@@ -120,7 +126,8 @@ def _explain(error: ValidationError, where: str) -> str:
             hint = f"; nearest: {nearest(str(item['loc'][-1]), known)}" if known else ""
             lines.append(f"{where}: unknown key '{key}'{hint}")
         elif item["type"] == "missing":
-            lines.append(f"{where}: key '{key}' is missing")
+            hint = f"; {NO_GEOMETRY}" if key == "geometry" else ""
+            lines.append(f"{where}: key '{key}' is missing{hint}")
         else:
             message = item["msg"].removeprefix("Value error, ")
             shown = isinstance(item["input"], dict) or "\n" in message
@@ -132,9 +139,10 @@ def _explain(error: ValidationError, where: str) -> str:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     fields = Card.model_fields
     for part in location[:-1]:
-        kind = ConditionCard if part == "conditions" else None
+        kind: Any = ConditionCard if part == "conditions" else None
         if kind is None and part in fields:
-            kind = fields[str(part)].annotation  # type: ignore[assignment]
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            fields = kind.model_fields
+            kind = fields[str(part)].annotation
+        for section in (kind, *get_args(kind)):  # of a section or None, the section
+            if isinstance(section, type) and issubclass(section, BaseModel):
+                fields = section.model_fields
     return sorted(fields)

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 def inspect(
     file: Annotated[
         Path,
-        typer.Argument(help="ROOT or HDF5 file, generator or lwtnn JSON, or run directory."),
+        typer.Argument(help="ROOT, HDF5 or CSV file, generator or lwtnn JSON, or run directory."),
     ],
     card: Annotated[
         bool,
         typer.Option("--card", help="Print only the suggested run card, to redirect to a file."),
     ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Suggest a card for this dialect, whatever the file is recognised as."),
+    ] = None,
 ) -> None:
     """Show what is in a file, and of which dialect it is; suggest the run card that reads it.
 
@@ -41,7 +45,7 @@ def inspect(
     """
     from calogan.inspecting.inspect import inspect as inspect_file
 
-    found = inspect_file(file)
+    found = inspect_file(file, preset)
     if card:
         if found.card is None:
             raise CaloganError(f"no run card to suggest for {file}, which is a {found.kind}")

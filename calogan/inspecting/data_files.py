@@ -1,4 +1,4 @@
-"""Data files: ROOT, with the run card that would read it, and HDF5."""
+"""Data files: ROOT, HDF5 and CSV, with the run card that would read them."""
 
 from __future__ import annotations
 
@@ -38,18 +38,21 @@ CONDITION_EVENTS = 1_000_000
 """Events whose conditions are read to tell their range."""
 
 
-def describe_root(path: Path) -> Inspection:
-    """Its trees and other objects, and the run card that would read its hits."""
+def describe_root(path: Path, preset: str | None = None) -> Inspection:
+    """Its trees and other objects, and the run card that would read its hits.
+
+    Of these functions, `preset` is the dialect that a card is wanted for; None: that of the file.
+    """
     with open_root(path) as directory:
         trees = tree_infos(directory, path)
         kinds = {str(k): str(v) for k, v in directory.classnames(cycle=False).items()}
-        found = recognise(Contents(path, trees=tuple(trees)))
+        found = recognise(Contents(path, trees=tuple(trees)), preset)
         plan = plan_card(trees) if found is not None and found[0].by_branches else None
         card = None
         if plan is not None:
             card = decode(str(path), lambda: _card(directory, plan, trees, path))
-        elif found is not None:
-            card = write_extending_card(found[0].name, path.name)
+        else:
+            card = _dialect_card(found, path)
     others = [
         f"{name} ({kind})"
         for name, kind in kinds.items()
@@ -70,6 +73,23 @@ def describe_root(path: Path) -> Inspection:
         for tree in trees
     )
     return Inspection(path, "ROOT file", tuple(facts), tables, card)
+
+
+def _dialect_card(found: tuple[Dialect, str] | None, path: Path) -> str | None:
+    """The card that extends the shipped one of a dialect which is not read by branches."""
+    if found is None or found[0].by_branches:
+        return None
+    suggest = found[0].suggest
+    return write_extending_card(found[0].name, path.name, "" if suggest is None else suggest(path))
+
+
+def describe_csv(path: Path, preset: str | None = None) -> Inspection:
+    """A table of numbers without a header."""
+    with path.open(encoding="ascii", errors="replace") as file:
+        n_columns = file.readline().count(",") + 1
+    found = recognise(Contents(path, n_columns=n_columns), preset)
+    facts = (("size", size_of(path)), ("columns", str(n_columns)), *dialect_facts(found))
+    return Inspection(path, "CSV file", facts, card=_dialect_card(found, path))
 
 
 def dialect_facts(found: tuple[Dialect, str] | None) -> list[tuple[str, str]]:
@@ -118,7 +138,7 @@ def _flat(array: Any) -> NDArray[Any]:
     return np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
 
 
-def describe_hdf5(path: Path) -> Inspection:
+def describe_hdf5(path: Path, preset: str | None = None) -> Inspection:
     """Its datasets; of a store of showers, also the conditions, geometry and provenance."""
     with hdf5.open_hdf5(path) as file, hdf5.reading(path):
         found: list[Any] = []
@@ -134,11 +154,9 @@ def describe_hdf5(path: Path) -> Inspection:
     facts = [("size", size_of(path))]
     if "calogan_store" not in attributes:
         facts += [(k, v[:200]) for k, v in attributes.items()]
-        dialect = recognise(Contents(path, datasets=shapes))
+        dialect = recognise(Contents(path, datasets=shapes), preset)
         facts += dialect_facts(dialect)
-        kind, card = "HDF5 file, not a store of showers", None
-        if dialect is not None:
-            card = write_extending_card(dialect[0].name, path.name)
+        kind, card = "HDF5 file, not a store of showers", _dialect_card(dialect, path)
         if dialect is not None and dialect[0].name == "calochallenge":
             kind = "CaloChallenge HDF5 file; its geometry is in a binning XML file"
             card = f"{card}{_binning_beside(path, shapes['showers'][1])}"

@@ -6,13 +6,17 @@ from pathlib import Path
 
 from calogan.errors import CaloganError
 from calogan.files import refuse_remote
-from calogan.inspecting.data_files import describe_hdf5, describe_root
+from calogan.inspecting.data_files import describe_csv, describe_hdf5, describe_root
 from calogan.inspecting.models import describe_json, describe_run
 from calogan.inspecting.tables import Inspection
 
 
-def inspect(path: str | Path) -> Inspection:
-    """Describe a ROOT file, HDF5 file, JSON model or run directory; the content tells which.
+def inspect(path: str | Path, preset: str | None = None) -> Inspection:
+    """Describe a ROOT, HDF5 or CSV file, JSON model or run directory; the content tells which.
+
+    Parameters
+    ----------
+    preset : dialect for whose files the run card is to be; None: that which is recognised
 
     Raises CaloganError for anything else.
     """
@@ -28,12 +32,24 @@ def inspect(path: str | Path) -> Inspection:
     except OSError as error:
         raise CaloganError(f"cannot read {path}: {error}") from error
     if head.startswith(b"root"):
-        return describe_root(path)
+        return describe_root(path, preset)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return describe_hdf5(path)
+        return describe_hdf5(path, preset)
     if head.lstrip()[:1] == b"{":
         return describe_json(path)
+    if _is_table(head):
+        return describe_csv(path, preset)
     found = "it is empty" if not head else f"it begins with {head[:8]!r}"
     raise CaloganError(
-        f"{path} is not a ROOT file, HDF5 file, JSON model or run directory: {found}"
+        f"{path} is not a ROOT, HDF5 or CSV file, JSON model or run directory: {found}"
     )
+
+
+def _is_table(head: bytes) -> bool:
+    """Whether a file begins with numbers and commas, but for the last, which may be cut."""
+    cells = head.split(b"\n", 1)[0].split(b",")[:-1]
+    try:
+        numbers = [float(cell) for cell in cells]
+    except ValueError:
+        return False
+    return bool(numbers)

@@ -221,11 +221,11 @@ def write_card(
     return "\n".join(lines) + "\n"
 
 
-def write_extending_card(preset: str, file_name: str) -> str:
-    """A card that extends the shipped one of a dialect."""
+def write_extending_card(preset: str, file_name: str, more: str = "") -> str:
+    """A card that extends the shipped one of a dialect; `more` are its other lines."""
     return (
-        f"# {json.dumps(file_name)[1:-1]} was recognised; look at ranges and geometry.\n"
-        f"extends = {_text(preset + '.toml')}\nname = {_text(_name(file_name))}\n"
+        f"# For {json.dumps(file_name)[1:-1]}; look at every range, and at the geometry.\n"
+        f"extends = {_text(preset + '.toml')}\nname = {_text(_name(file_name))}\n{more}"
     )
 
 

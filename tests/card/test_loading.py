@@ -30,7 +30,9 @@ def test_cards_in_data(name: str) -> None:
 
 
 def test_shipped_cards_are_dialects() -> None:
-    for name in presets():
+    with pytest.raises(CaloganError, match=r"card fastcalogan: key 'geometry' is missing; give"):
+        load_card(preset="fastcalogan")
+    for name in set(presets()) - {"fastcalogan"}:
         dialect = load_card(preset=name).input.dialect
         assert dialect == ("branches" if name == "lar_photons" else name)
     assert {*presets(), "branches"} == {*BY_NAME, "lar_photons"}

@@ -76,5 +76,7 @@ class Dialect:
     """Reads a file: its path, `[input]` of the card, condition to the name of its column (the
     `branch` of the card), bytes that one chunk may take. Raises CaloganError naming file, place and
     remedy; a file without entries gives nothing."""
+    suggest: Callable[[Path], str] | None = None
+    """What a card for one file says beside extending the shipped one, TOML."""
     by_branches: bool = False
     """Whether it is read by the branches of the card, as any ROOT tree of hits or cells."""

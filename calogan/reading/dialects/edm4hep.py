@@ -6,6 +6,7 @@ name of the collection (https://github.com/key4hep/EDM4hep, https://github.com/A
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ PARTICLE_MEMBERS = {
     **{k: f"vertex.{k}" for k in "xyz"},
     "mass": "mass",
 }
+SAMPLE_EVENTS = 100
 PRIMARY = 1
 """generatorStatus of what a generator hands to the simulation."""
 
@@ -235,6 +237,35 @@ def _particles(arrays: Any, collection: str, where: str, start: int) -> Particle
     return incident_particles(counts, members, members, where, start)
 
 
+def _suggest(path: Path) -> str:
+    """The collection of most hits in the first events, and what is known of its layers."""
+    with open_root(path) as directory:
+        tree = Tree(directory, path, TREE, "dialect")
+        known = hit_collections(branch_names(tree.tree))
+        arrays = tree.read([f"{c}.cellID" for c in known], 0, SAMPLE_EVENTS)
+        cell_ids = {c: jagged(arrays[f"{c}.cellID"], c, tree.where)[1] for c in known}
+        most = max(known, key=lambda c: len(cell_ids[c]))
+        text = stored_encoding(directory, path, most)
+    hits = ", ".join(f"{c} {len(ids):,}" for c, ids in cell_ids.items())
+    lines = [
+        "",
+        "[input]",
+        f"# hits in the first events: {hits}",
+        f"collections = [{json.dumps(most)}]",
+    ]
+    fields = {} if text is None else parse_encoding(text, f"{path}: {most}")
+    if text is not None:
+        lines.append(f"# cellID of {most}: {text}")
+    if "layer" in fields and len(cell_ids[most]):
+        layer = fields["layer"].decode(cell_ids[most].astype(np.uint64))
+        lines.append(f"# its layers seen: {layer.min()} .. {layer.max()}; see layer_numbers")
+    return "\n".join(lines) + "\n"
+
+
 DIALECT = Dialect(
-    "edm4hep", "EDM4hep (Key4hep): SimCalorimeterHits and MCParticles", _recognise, _read
+    "edm4hep",
+    "EDM4hep (Key4hep): SimCalorimeterHits and MCParticles",
+    _recognise,
+    _read,
+    _suggest,
 )

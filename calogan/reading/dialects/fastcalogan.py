@@ -22,7 +22,8 @@ from calogan.reading.dialects.arrays import cell_hits
 from calogan.reading.dialects.dialect import Contents, Dialect, Events
 from calogan.units import ENERGY_UNITS
 
-BYTES_PER_NUMBER = 8
+BYTES_PER_NUMBER = 24
+"""Of a number and its text."""
 
 
 def _recognise(contents: Contents) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calogan.errors import CaloganError, nearest
 from calogan.reading.dialects import (
     branches,
     calochallenge,
@@ -30,8 +31,18 @@ DIALECTS: tuple[Dialect, ...] = (
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
-def recognise(contents: Contents) -> tuple[Dialect, str] | None:
-    """The dialect of a file, and why it is that; None if it is of none that is known."""
+def recognise(contents: Contents, name: str | None = None) -> tuple[Dialect, str] | None:
+    """The dialect of a file, and why it is that; None if it is of none that is known.
+
+    Raises CaloganError for a `name` that is asked for and is none.
+    """
+    if name is not None:
+        if name not in BY_NAME:
+            raise CaloganError(
+                f"no dialect '{name}'; nearest: {nearest(name, BY_NAME)}; there are "
+                f"{', '.join(BY_NAME)}"
+            )
+        return BY_NAME[name], "not asked: --preset names it"
     for dialect in DIALECTS:
         why = dialect.recognise(contents)
         if why is not None:
