@@ -16,10 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from calogan import style
+from calogan import panels, style
 from calogan.evaluation import plots
 from calogan.evaluation.results import GROUPS, Comparison, Evaluation
-from calogan.files import atomic_path
+from calogan.plots import save
 
 MAX_LAYERS = 4
 """Layers drawn one by one; metrics.json and the table of observables hold all."""
@@ -36,7 +36,7 @@ def render(evaluation: Evaluation) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    layers = plots.spread(evaluation.geometry.n_layers, MAX_LAYERS)
+    layers = panels.spread(evaluation.geometry.n_layers, MAX_LAYERS)
     with style.drawing():
         figures = {
             name: svg(figure, name, words) for name, figure, words in _figures(evaluation, layers)
@@ -58,11 +58,10 @@ def render(evaluation: Evaluation) -> str:
 
 def save_figures(evaluation: Evaluation, folder: Path, kind: Literal["svg", "png", "pdf"]) -> None:
     """Write every figure of the page to a file of its own, FOLDER/NAME.KIND, on white."""
-    layers = plots.spread(evaluation.geometry.n_layers, MAX_LAYERS)
+    layers = panels.spread(evaluation.geometry.n_layers, MAX_LAYERS)
     with style.drawing():
         for name, figure, _ in _figures(evaluation, layers):
-            with atomic_path(folder / f"{name}.{kind}") as path:
-                figure.savefig(path, format=kind, dpi=SVG_DPI, facecolor="white")
+            save(figure, folder / f"{name}.{kind}")
 
 
 def _figures(e: Evaluation, layers: list[int]) -> Iterator[tuple[str, Figure, str]]:
