@@ -18,7 +18,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
 from calogan.geometry import Geometry
@@ -93,7 +93,9 @@ def ratio_axis(axes: Axes, values: Floats, errors: Floats, least: float = 0.05) 
     axes.set_ylim(1 - span, 1 + span)
     axes.axhline(1.0, color=INK, linewidth=0.8 * scale(), linestyle=DASHED)
     # Ticks at the ends would collide with those of the panel above.
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, prune="both"))
+    nice = [t * 10.0**d for d in (-3, -2, -1, 0) for t in (1, 2, 5)]
+    step = max(t for t in nice if t <= max(0.75 * span, nice[0]))
+    axes.yaxis.set_major_locator(FixedLocator([1 - step, 1, 1 + step]))
     axes.set_ylabel("ratio")
 
 

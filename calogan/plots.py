@@ -182,14 +182,15 @@ def event(
     size = (2.5 * len(chosen) + 0.9, 2.5 * len(found) + 0.3)
     figure, grid = _axes(len(found), len(chosen), axes, size, "col")
     words = {name: _conditions(showers, index) for name, showers in found.items()}
-    alike = len(set(words.values())) == 1
+    values = [{n: float(v[index]) for n, v in s.conditions.items()} for s in found.values()]
+    alike = all(each == values[0] for each in values)
     rows = {
         name if alike or not name else f"{name} ({words[name]})": showers.energies[index]
         for name, showers in found.items()
     }
     panels.event(figure, grid, rows, geometry, chosen)
     if axes is None and alike:
-        figure.suptitle(next(iter(words.values())), fontsize="medium", fontweight="bold")
+        figure.suptitle(max(words.values(), key=len), fontsize="medium", fontweight="bold")
     return figure
 
 

@@ -255,6 +255,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "train",
         "evaluate",
         "compare",
+        "plot",
         "export",
         "generate",
     ):
