@@ -117,15 +117,19 @@ def marks(axes: Axes, edges: Floats, values: Floats, errors: Floats, color: str)
     )  # fmt: skip
 
 
-def key(axes: Axes, names: Sequence[str]) -> None:
-    """Legend of samples in their order."""
-    for name, color in zip(names, COLOURS, strict=False):
+def key(axes: Axes, names: Sequence[str], colours: Sequence[str] = COLOURS, **place: Any) -> None:
+    """Legend of samples in their order; `place` as `Axes.legend` takes it."""
+    for name, color in zip(names, colours, strict=False):
         axes.plot([], [], color=color, label=name)
-    axes.legend(loc="best")
+    axes.legend(**{"loc": "best", **place})
 
 
 def histograms(
-    panel: Panel, samples: Sequence[hist.Hist[Any]], log: bool = False, cells: bool = False
+    panel: Panel,
+    samples: Sequence[hist.Hist[Any]],
+    log: bool = False,
+    cells: bool = False,
+    colours: Sequence[str] = COLOURS,
 ) -> None:
     """Histograms of samples over each other, and below them the ratios to the first.
 
@@ -134,6 +138,7 @@ def histograms(
     samples : entries per shower with variances, in the same bins; the axis' label is drawn
     log : bins are even in the logarithm
     cells : entries are cells, not showers
+    colours : of the samples
     """
     main, below = panel
     edges = np.asarray(samples[0].axes[0].edges, np.float64)
@@ -143,7 +148,7 @@ def histograms(
         main.set_xscale("log")
     if len(samples) > 1:
         main.stairs(p, edges, fill=True, color=INK, alpha=0.10, linewidth=0)
-    for (values, errors), color in zip(contents, COLOURS, strict=False):
+    for (values, errors), color in zip(contents, colours, strict=False):
         steps(main, edges, values, errors, color)
     if cells:
         main.set_yscale("log")
@@ -161,7 +166,7 @@ def histograms(
         1 + share, edges, baseline=1 - share, fill=True, color=INK, alpha=0.15, linewidth=0
     )
     ratios = [_quotient(q, dq, p, dp) for q, dq in contents[1:]]
-    for (ratio, error), color in zip(ratios, COLOURS[1:], strict=False):
+    for (ratio, error), color in zip(ratios, colours[1:], strict=False):
         marks(below, edges, ratio, error, color)
     well = share < 0.15
     shown = [np.where(well, ratio, np.nan) for ratio, _ in ratios]

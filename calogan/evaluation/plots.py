@@ -28,12 +28,15 @@ from calogan.style import GENERATED, GENERATED_NAME, INK, OTHERS, REFERENCE_NAME
 NAMES = (REFERENCE_NAME, GENERATED_NAME)
 
 
-def _log_range(axes: Axes, bins: ConditionBins) -> None:
-    if bins.scale != "log":
+def condition_axis(axes: Axes, name: str, unit: str, edges: Floats, log: bool) -> None:
+    """Label a condition's axis; a logarithmic one has ticks at 1, 2 and 5."""
+    symbols = {"energy": "incident energy", "theta": "θ", "phi": "φ", "eta": "η"}
+    axes.set_xlabel(symbols.get(name, name) + (f" [{unit}]" if unit else ""))
+    if not log:
         return
     axes.set_xscale("log")
     nice = [t for d in range(-6, 9) for t in (1 * 10.0**d, 2 * 10.0**d, 5 * 10.0**d)]
-    inside = [t for t in nice if bins.edges[0] * 0.999 <= t <= bins.edges[-1] * 1.001]
+    inside = [t for t in nice if edges[0] * 0.999 <= t <= edges[-1] * 1.001]
     if len(inside) > 1:
         axes.xaxis.set_major_locator(FixedLocator(inside))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
@@ -43,8 +46,6 @@ def _log_range(axes: Axes, bins: ConditionBins) -> None:
 def response_and_resolution(bins: ConditionBins) -> Figure:
     """Mean response and resolution against one condition, with ratio panels."""
     figure, found = panels.grid(2, width=4.4, height=3.6)
-    symbols = {"energy": "incident energy", "theta": "θ", "phi": "φ", "eta": "η"}
-    axis = symbols.get(bins.name, bins.name) + (f" [{bins.unit}]" if bins.unit else "")
     titles = ("mean of visible / incident energy", "resolution, σ / mean")
     contents = (
         (bins.response, bins.response_ratio, 0.01),
@@ -68,10 +69,9 @@ def response_and_resolution(bins: ConditionBins) -> Figure:
         below.errorbar(middle, v, xerr=half, yerr=e, fmt="s", color=GENERATED, markersize=4,
                        linewidth=1)  # fmt: skip
         panels.ratio_axis(below, v, e, least)
-        _log_range(below, bins)
+        condition_axis(below, bins.name, bins.unit, bins.edges, bins.scale == "log")
         main.set_ylabel(title)
         main.margins(y=0.3)
-        below.set_xlabel(axis)
         main.legend(loc="upper right", ncols=2)
     return figure
 
