@@ -26,6 +26,7 @@ def test_the_public_names_are_frozen() -> None:
         "evaluate_run",
         "export_run",
         "load_card",
+        "plots",
         "runner",
         "store",
         "train",

@@ -17,6 +17,9 @@ from calogan.cli import training
 from calogan.cli import evaluation
 
 # isort: split
+from calogan.cli import plotting
+
+# isort: split
 from calogan.cli import reweighting
 
 # isort: split
@@ -31,6 +34,7 @@ __all__ = [
     "exporting",
     "generating",
     "main",
+    "plotting",
     "reading",
     "reweighting",
     "training",

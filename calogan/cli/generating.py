@@ -136,7 +136,7 @@ def generate(
             )
         values: dict[str, Any] = _conditions_of(like, generator)
     else:
-        values = _drawn_conditions(generator, asked, number or 1000, seed)
+        values = drawn_conditions(generator, asked, number or 1000, seed)
     total = len(next(iter(values.values())))
     with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("generating", total=total)
@@ -254,7 +254,7 @@ def _conditions_of(path: Path, generator: Generator) -> dict[str, NDArray[np.flo
     return {name: found[name] for name in names}
 
 
-def _drawn_conditions(
+def drawn_conditions(
     generator: Generator, asked: Mapping[str, tuple[float, float]], n: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Name to values (n,): drawn between the two ends asked for, or all the one value."""

@@ -66,17 +66,8 @@ class Generator:
         allow_extrapolation: bool = False,
     ) -> Showers:
         """Make one shower for each entry of the conditions; arguments as those of `stream`."""
-        parts = list(self.stream(conditions, seed, allow_extrapolation=allow_extrapolation))
-        return Showers(
-            np.concatenate([part.energies for part in parts]),
-            {
-                c.name: np.concatenate([p.conditions[c.name] for p in parts])
-                for c in self.conditions
-            },
-            self.geometry,
-            provenance=parts[0].provenance,
-            units=parts[0].units,
-        )
+        parts = self.stream(conditions, seed, allow_extrapolation=allow_extrapolation)
+        return Showers.concatenate([*parts])
 
     def stream(
         self,

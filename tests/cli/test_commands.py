@@ -138,6 +138,17 @@ def test_evaluate_writes_report_and_metrics(workspace: Path) -> None:
     assert "<html" in (workspace / "report/report.html").read_text()
 
 
+def test_report_and_its_old_name(workspace: Path) -> None:
+    found = calogan("report", "report", "report", "--name", "a", "--name", "b", cwd=workspace)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("| | a | b | Geant4 itself |")
+    command = ("compare", "report/metrics.json", "-o", "side.html")
+    assert calogan(*command, cwd=workspace).stdout.startswith("| | report | Geant4 itself |")
+    assert 'id="talk"' in (workspace / "side.html").read_text()
+    found = calogan("compare", "report", "-o", "side.md", cwd=workspace)
+    assert (workspace / "side.md").read_text() == found.stdout
+
+
 def test_evaluate_refuses_the_training_events(workspace: Path) -> None:
     found = calogan("evaluate", "run", "--reference", "train.h5", "--output", "no", cwd=workspace)
     assert found.returncode == 2
@@ -254,7 +265,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "card",
         "train",
         "evaluate",
-        "compare",
+        "report",
+        "plot",
         "export",
         "generate",
         "convert",
