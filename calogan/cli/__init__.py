@@ -11,6 +11,9 @@ from calogan.cli.shared import app, main
 from calogan.cli import reading
 
 # isort: split
+from calogan.cli import checking
+
+# isort: split
 from calogan.cli import training
 
 # isort: split
@@ -30,6 +33,7 @@ from calogan.cli import generating
 
 __all__ = [
     "app",
+    "checking",
     "evaluation",
     "exporting",
     "generating",
