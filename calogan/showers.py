@@ -93,6 +93,14 @@ class Showers:
             weights=_joined([p.weights for p in parts]),
         )
 
+    def in_order_of(self, geometry: Geometry) -> Showers:
+        """The showers with voxels as another geometry of the same cells numbers them.
+
+        Raises CaloganError if the cells differ.
+        """
+        order = self.geometry.voxels_of(geometry)
+        return replace(self, energies=self.energies[:, order], geometry=geometry)
+
     def unit(self, name: str) -> str:
         """Unit of a condition: GeV for the energy, always; empty where it is not known."""
         return "GeV" if name == "energy" else self.units.get(name, "")

@@ -1,4 +1,4 @@
-"""The page of a check: findings, maps of occupancy, distributions. It needs nothing beside itself."""
+"""The page of a check: findings, maps of occupancy, distributions."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ def _map(scan: Scan) -> Figure:
     dead, _ = dead_cells(scan.lit, geometry)
     hot = hot_cells(scan.lit, geometry)
     layers = _drawn(np.concatenate([dead, hot]), scan)
-    rows = -(-len(layers) // COLUMNS)
-    figure = Figure(figsize=(10.0, 2.9 * rows), layout="constrained")
-    axes = np.ravel(figure.subplots(rows, COLUMNS, squeeze=False))
+    columns = min(COLUMNS, len(layers))
+    rows = -(-len(layers) // columns)
+    figure = Figure(figsize=(2.5 * columns + 0.5, 2.9 * rows), layout="constrained")
+    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
     occupancy = scan.lit / len(scan)
     lit = occupancy[occupancy > 0]
     low = float(lit.min()) if lit.size else 0.1
@@ -96,16 +97,19 @@ def _distributions(scans: Sequence[Scan]) -> Figure:
     for name in names:
         unit = next((s.units[name] for s in scans if s.units.get(name)), "")
         label = f"{name} [{unit}]" if unit else name
-        empty = np.zeros(0, np.float64)
-        quantities.append((label, [s.conditions.get(name, empty) for s in scans]))
+        empty = np.zeros(0, np.float32)
+        values = [s.conditions.get(name, empty).astype(np.float64) for s in scans]
+        quantities.append((label, values))
     rows = -(-len(quantities) // 3)
     figure = Figure(figsize=(10.0, 2.8 * rows), layout="constrained")
     axes = np.ravel(figure.subplots(rows, 3, squeeze=False))
     for panel, (label, samples) in zip(axes, quantities, strict=False):
-        values = np.concatenate(samples).astype(np.float64)
-        low, high = float(values.min()), float(values.max())
+        together = np.concatenate(samples)
+        low, high = float(together.min()), float(together.max())
         wide = low > 0 and high > 30 * low
-        edges = np.geomspace(low, high, BINS + 1) if wide else np.histogram_bin_edges(values, BINS)
+        edges = (
+            np.geomspace(low, high, BINS + 1) if wide else np.histogram_bin_edges(together, BINS)
+        )
         for i, sample in enumerate(samples):
             counts, _ = np.histogram(sample, edges)
             panel.stairs(

@@ -53,7 +53,7 @@ class Scan:
     @property
     def empty(self) -> NDArray[np.bool_]:
         """Whether a shower has no energy in any cell, (n,)."""
-        return self.visible == 0
+        return np.equal(self.visible, 0)
 
 
 def scan(

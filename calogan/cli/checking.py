@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from calogan.cli.shared import app, err, out
@@ -64,9 +65,7 @@ def check(
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         for path in stores:
             task = bar.add_task(f"reading {escape(path.name)}", total=1.0)
-            scans.append(
-                scan(path, cells, lambda done, task=task: bar.update(task, completed=done))
-            )
+            scans.append(scan(path, cells, partial(_show, bar, task)))
     findings = findings_of(scans, conditions)
     page = output or stores[0].with_name(f"{stores[0].stem}-check.html")
     write_page(page, scans, findings)
@@ -86,3 +85,7 @@ def check(
     )
     if wrong:
         raise typer.Exit(1)
+
+
+def _show(bar: Progress, task: TaskID, done: float) -> None:
+    bar.update(task, completed=done)

@@ -172,6 +172,10 @@ class StoreWriter:
             if chunk.weights is not None:
                 self._weights.append(chunk.weights)
 
+    def add(self, showers: Showers) -> None:
+        """Add showers with all they hold."""
+        self.append(showers.energies, showers.conditions, showers.overflow, showers.weights)
+
     def _finish(self) -> None:
         if not self.n_showers:
             raise CaloganError(f"no showers to write to {self.path}")
@@ -208,7 +212,7 @@ def save(
         conditions = [("energy", "GeV"), *((name, showers.unit(name)) for name in others)]
     provenance = showers.provenance if provenance is None else provenance
     with StoreWriter(path, showers.geometry, conditions, provenance) as writer:
-        writer.append(showers.energies, showers.conditions, showers.overflow, showers.weights)
+        writer.add(showers)
 
 
 def is_store(path: str | Path) -> bool:

@@ -22,7 +22,7 @@ def write_store(parts: Iterable[Showers], target: Target) -> None:
     """Write a store, see `calogan.reading.store`."""
     with StoreWriter(target.path, target.geometry, target.conditions, {}) as writer:
         for part in parts:
-            writer.append(part.energies, part.conditions, part.overflow, part.weights)
+            writer.add(part)
             writer.provenance.update(part.provenance)
         writer.provenance.update(target.provenance)
 
@@ -38,10 +38,9 @@ def write_calochallenge(parts: Iterable[Showers], target: Target) -> None:
             "give --particle, as in --particle electron"
         )
     geometry = in_xml_order(target.geometry)
-    order = target.geometry.voxels_of(geometry)
     text = to_xml(geometry, target.particle)
     binning = target.path.with_suffix(".xml")
-    turned = (replace(p, energies=p.energies[:, order], geometry=geometry) for p in parts)
+    turned = (part.in_order_of(geometry) for part in parts)
     with writing(binning), atomic_path(binning) as temporary:
         temporary.write_text(text, encoding="utf-8")
         write_store(turned, replace(target, geometry=geometry))

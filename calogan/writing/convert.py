@@ -132,9 +132,5 @@ def _write(
 
 def _parts(path: Path, own: Geometry, asked: Geometry | None) -> Iterator[Showers]:
     """A store's showers, in the order of another geometry if one is asked for."""
-    order = None if asked is None else own.voxels_of(asked)
     for part in store.iterate(path, max(1, BLOCK_BYTES // (4 * own.n_voxels))):
-        if asked is None:
-            yield part
-        else:
-            yield replace(part, energies=part.energies[:, order], geometry=asked)
+        yield part if asked is None else part.in_order_of(asked)

@@ -45,8 +45,7 @@ def write_par04(parts: Iterable[Showers], target: Target) -> None:
             )
     # Its phi counts from -pi.
     geometry = in_xml_order(target.geometry)
-    order = target.geometry.voxels_of(geometry)
-    turned = (replace(p, energies=p.energies[:, order], geometry=geometry) for p in parts)
+    turned = (part.in_order_of(geometry) for part in parts)
     names = Names.of_card(load_card(preset="par04"))
     write_trees(turned, replace(target, geometry=geometry, names=names))
 
