@@ -158,7 +158,7 @@ def test_files(tmp_path: Path, ending: str) -> None:
 
 
 def test_shipped_geometries() -> None:
-    par04 = Geometry.load(Path(__file__).parents[1] / "data" / "geometry" / "par04.toml")
+    par04 = load_card(preset="par04").build_geometry()
     assert (par04.n_layers, par04.n_voxels) == (45, 6480)
     assert np.allclose(par04.layers[7].first_edges, 4.65 * np.arange(10))
     assert par04.layers[44].z == pytest.approx((149.6, 153))

@@ -110,8 +110,11 @@ class Input(_Section):
             needed = tuple(role for role in needed if role != "z")
         names = {role: self.branches.get(role, f"hit_{role}") for role in needed}
         object.__setattr__(self, "branches", {**names, **self.branches})
-        if self.particle and not {"px", "py", "pz"} <= set(self.particle):
-            raise ValueError(f"particle has {sorted(self.particle)}, expected px, py, pz in it")
+        given = set(self.particle)
+        for together in (("px", "py", "pz"), ("x", "y", "z"), ("entry_r", "entry_phi", "entry_z")):
+            missing = [role for role in together if role not in given]
+            if given and (0 < len(missing) < 3 or "px" in missing):
+                raise ValueError(f"particle has {sorted(given)}, expected {missing} too")
         if self.layout == "cells" and self.cells.count("{}") != 1:
             raise ValueError(f"cells is {self.cells!r}, expected one {{}} in it, as in 'cell_{{}}'")
         return self

@@ -68,7 +68,8 @@ def _read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], 
     if base is None:
         return fields, path.parent
     shipped = str(base).removesuffix(".toml")
-    if shipped in presets() and not (path.parent / str(base)).exists():
+    beside = path.parent / str(base)
+    if shipped in presets() and (not beside.exists() or beside.samefile(path)):
         return _merge(_read_shipped(shipped), fields), path.parent
     below, folder = _read_extended(path.parent / str(base), (*seen, path.resolve()))
     return _merge(below, fields), path.parent if "geometry" in fields else folder

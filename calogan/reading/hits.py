@@ -91,9 +91,9 @@ def _read_file(
         n = len(events.hits)
         values = {name: np.full(n, value) for name, value in constants.items()}
         values |= events.columns
-        hits = _numbered(events.hits, input.layer_numbers)
         particles, frames = events.particles, None
         try:
+            hits = _numbered(events.hits, input.layer_numbers)
             if frame is not None:
                 frames = find_frames(frame, particles, hits)
             for name, card in sources.items():
@@ -142,8 +142,13 @@ def _drop(
 
 def _numbered(hits: Hits, numbers: Sequence[int]) -> Hits:
     """Hits with the numbers of layers in a file made those of the geometry."""
-    if not numbers or "layer" not in hits.coordinates:
+    if not numbers:
         return hits
+    if "layer" not in hits.coordinates:
+        raise CaloganError(
+            "[input] layer_numbers is given, but hits do not say their layer; name its branch in "
+            "[input.branches] layer, or leave layer_numbers out"
+        )
     found = hits.coordinates["layer"].astype(np.int64)
     order = np.argsort(numbers)
     known = np.array(numbers)[order]
@@ -164,7 +169,7 @@ def _constants(
         elif card.value is not None:
             values[name] = card.value
         elif card.pattern is not None:
-            match = re.search(card.pattern, path.name) or re.search(card.pattern, str(path))
+            match = re.search(card.pattern, path.name)
             text = match.group(1) if match else None
             try:
                 values[name] = float(text or "")

@@ -13,6 +13,7 @@ from calogan.card.keys import Card
 from calogan.errors import CaloganError
 from calogan.files import sha256
 from calogan.geometry import Geometry
+from calogan.reading.doubts import doubt_entries, doubt_units
 from calogan.reading.hits import SEVERAL_PRIMARIES, HitChunk, read_hits
 from calogan.reading.root_file import expand_files
 from calogan.reading.store import StoreWriter
@@ -88,22 +89,29 @@ def voxelize_files(
     sizes = [max(1, path.stat().st_size) for path in paths]
     rows = max(1, BLOCK_BYTES // (4 * geometry.n_voxels))
     sources = []
+    doubts: list[str] = []
+    responses: dict[Path, float] = {}
+    two_trees = card.input.condition_tree not in (None, card.input.tree)
+    trees = f" of trees '{card.input.tree}' and '{card.input.condition_tree}'" if two_trees else ""
     with StoreWriter(output, geometry, conditions, {}) as writer:
         for i, path in enumerate(paths):
             entries = 0
+            sums = [np.zeros((2, 0))]  # energy in hits and incident energy, MeV, by event
             for chunk in read_hits([path], card.input, card.conditions, overrides, card.frame):
                 entries = chunk.entries
                 for part, hits in chunk.hits.blocks(rows):
                     voxels = _voxelize(hits, geometry, path)
                     values = {name: column[part] for name, column in chunk.conditions.items()}
                     writer.append(voxels.energies, values, voxels.overflow)
-                    summary.overflow += voxels.overflow.sum(axis=0, dtype=np.float64)
-                    summary.hits_outside += voxels.hits_outside
-                    summary.leaving += _leaving(voxels)
+                    visible = _count_voxels(summary, voxels)
+                    sums.append(np.stack([visible, 1000.0 * values["energy"]]))
                 _count(summary, chunk)
                 if progress is not None:
                     done = (sum(sizes[:i]) + sizes[i] * chunk.stop / chunk.entries) / sum(sizes)
                     progress(done, summary.events)
+            visible, incident = np.concatenate(sums, axis=1)
+            doubts += doubt_entries(visible, incident, path, trees)
+            responses[path] = float(visible.sum() / max(incident.sum(), 1e-300))
             sources.append({"path": str(path), "sha256": sha256(path), "entries": entries})
         summary.files = [str(path) for path in paths]
         summary.empty_files = [str(s["path"]) for s in sources if not s["entries"]]
@@ -112,6 +120,8 @@ def voxelize_files(
         summary.warnings = [
             *_file_warnings(summary.empty_files, named_again),
             *_warnings(summary, card),
+            *doubts,
+            *doubt_units(responses),
         ]
         writer.provenance.update(
             {
@@ -146,10 +156,14 @@ def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
         raise CaloganError(f"{path}: {error}") from error
 
 
-def _leaving(voxels: Voxels) -> int:
-    outside = voxels.overflow.sum(axis=1, dtype=np.float64)
-    whole = outside + voxels.energies.sum(axis=1, dtype=np.float64)
-    return int((outside > OUTSIDE_WARNING * whole).sum())
+def _count_voxels(summary: VoxelizeSummary, voxels: Voxels) -> NDArray[np.float64]:
+    """Count what is outside the cells; returns all energy of each event, MeV, (n,)."""
+    summary.overflow += voxels.overflow.sum(axis=0, dtype=np.float64)
+    summary.hits_outside += voxels.hits_outside
+    outside: NDArray[np.float64] = voxels.overflow.sum(axis=1, dtype=np.float64)
+    visible: NDArray[np.float64] = outside + voxels.energies.sum(axis=1, dtype=np.float64)
+    summary.leaving += int((outside > OUTSIDE_WARNING * visible).sum())
+    return visible
 
 
 def _nothing(summary: VoxelizeSummary, paths: Sequence[Path]) -> str:

@@ -12,11 +12,10 @@ from calogan.card.loading import load_card
 from calogan.card.training import Training
 from calogan.errors import CaloganError
 
-CARDS = Path(__file__).parents[2] / "data" / "cards"
 
-
-def test_a_card_in_full_reads_back_the_same() -> None:
-    card = load_card(CARDS / "par04.toml")
+@pytest.mark.parametrize("preset", ["par04", "edm4hep"])
+def test_a_card_in_full_reads_back_the_same(preset: str) -> None:
+    card = load_card(preset=preset)
     assert Card.model_validate_json(card.model_dump_json()) == card
 
 

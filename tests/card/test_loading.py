@@ -115,3 +115,10 @@ def test_changes_replace_single_keys() -> None:
 def test_changes_that_do_not_fit_are_refused(change: str, message: str) -> None:
     with pytest.raises(CaloganError, match=message):
         load_card(None, [change])
+
+
+def test_a_card_may_have_the_name_of_the_shipped_one_that_it_extends(tmp_path: Path) -> None:
+    path = tmp_path / "par04.toml"
+    path.write_text('extends = "par04.toml"\nname = "mine"\n')
+    card = load_card(path)
+    assert (card.name, card.build_geometry().n_voxels) == ("mine", 6480)

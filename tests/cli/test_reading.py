@@ -114,6 +114,8 @@ def test_the_card_can_be_copied_from_a_narrow_terminal(tmp_path: Path, kind: str
 def test_shipped_cards() -> None:
     assert "par04" in run("card", "--list").split()
     assert parse_toml(run("card", "--preset", "par04"), "par04")["name"] == "par04"
+    card = run("inspect", SAMPLE, "--card", "--preset", "fastcalosim")
+    assert parse_toml(card, "card")["extends"] == "fastcalosim.toml"
 
 
 def test_version() -> None:

@@ -142,9 +142,12 @@ def write_edm4hep(
         kind = np.int32 if name in ("generatorStatus", "PDG") else np.float64
         arrays[f"MCParticles.{name}"] = jagged(np.array(values, kind), particles)
     arrays = {k: v for k, v in {**arrays, **changes}.items() if v is not None}
-    write_trees(path, events=arrays)
-    if encoding is not None:
-        with uproot.update(path) as file:
+    with uproot.recreate(path) as file:
+        types = {name: values.type.content for name, values in arrays.items()}
+        # Counters whose names look like no collection.
+        file.mktree("events", types, counter_name=lambda name: f"count_{name.replace('.', '_')}")
+        file["events"].extend(arrays)
+        if encoding is not None:
             keys = [f"{name}__CellIDEncoding" for name in (COLLECTION, second) if name]
             values = ak.Array([[[encoding] for _ in keys]])
             file.mkrntuple("metadata", {"GPStringKeys": ak.Array([keys]), "GPStringValues": values})

@@ -15,7 +15,9 @@ from helpers.rootfiles import (
     write_sample,
     write_trees,
 )
+from pydantic import ValidationError
 
+from calogan.card.frame import Frame
 from calogan.card.keys import ConditionCard, Input
 from calogan.card.loading import load_card
 from calogan.errors import CaloganError
@@ -309,3 +311,63 @@ def test_override_of_an_unknown_condition(tmp_path: Path) -> None:
     path = write_sample(tmp_path / "a.root")
     with pytest.raises(CaloganError, match=r"--set thet=1: no such condition; nearest: 'theta'"):
         read(path, conditions={"energy": ENERGY, "theta": THETA}, overrides={"thet": 1.0})
+
+
+def test_layers_have_the_numbers_of_the_file(tmp_path: Path) -> None:
+    layers = ak.Array([[0, 12, 1, 7, -3, 2]] * 40)
+    same = {f"hit_{k}": ak.Array([[1.0] * 6] * 40) for k in ("energy", "x", "y")}
+    path = write_sample(tmp_path / "a.root", hit_layer=layers, **same)
+    branches = {"layer": "hit_layer"}
+    for numbers, expected in (
+        ([], [0, 12, 1, 7, -3, 2]),
+        ([0, 1, 2, 3, 12], [0, 4, 1, -1, -1, 2]),
+        ([12, 2, 0], [2, 0, -1, -1, -1, 1]),
+    ):
+        (chunk,) = read(path, Input(branches=branches, layer_numbers=numbers))
+        assert chunk.hits.coordinates["layer"][:6].tolist() == expected
+    with pytest.raises(CaloganError, match=r"a\.root: \[input\] layer_numbers is given, but hits"):
+        read(write_sample(tmp_path / "a.root"), Input(layer_numbers=[1, 2]))
+
+
+def test_a_particle_is_whole() -> None:
+    momentum = {"px": "a", "py": "b", "pz": "c"}
+    for particle, missing in (
+        ({"px": "a", "py": "b"}, "pz"),
+        ({"energy": "e"}, "px"),
+        ({**momentum, "x": "d"}, "y"),
+        ({**momentum, "entry_phi": "d"}, "entry_r"),
+    ):
+        with pytest.raises(ValidationError, match=rf"particle has .*, expected \['{missing}'"):
+            Input(particle=particle)
+
+
+def test_particles_of_branches(tmp_path: Path) -> None:
+    """One number an event, or a vector of primaries; with units, and a vertex."""
+    unit = {"px": np.full(40, 3e3), "py": np.zeros(40), "pz": np.full(40, 4e3)}
+    vertex = {k: np.full(40, 1.5) for k in "xyz"}
+    card = {name: ConditionCard(unit="GeV", low=1, high=50, particle=name) for name in ("energy",)}
+    card["theta"] = ConditionCard(unit="rad", low=0, high=3, particle="theta")
+    roles = {k: k for k in (*unit, *vertex)}
+    options = {"particle": roles, "particle_unit": "MeV", "length_unit": "cm"}
+    frame = Frame(plane_point=(0, 0, 95), entry_at=(0, 0, 10))
+    single = write_sample(tmp_path / "a.root", **unit, **vertex)
+    pairs = {
+        k: ak.Array(np.stack([0.5 * v, v] if k[0] == "p" else [v, v], axis=1)).tolist()
+        for k, v in {**unit, **vertex}.items()
+    }
+    several = write_sample(tmp_path / "b.root", **{k: ak.Array(v) for k, v in pairs.items()})
+    (one,) = read(single, Input(**options), card, frame=frame)
+    (two,) = read(several, Input(**options, primaries="hardest"), card, frame=frame)
+    (none,) = read(several, Input(**options), card)
+    assert (one.several, two.several, none.several) == (0, 40, 40)
+    assert len(none.hits) == 0
+    for chunk in (one, two):
+        assert np.allclose(chunk.conditions["energy"], 5)
+        assert np.allclose(chunk.conditions["theta"], np.arctan2(3, 4))
+        for role in "xyz":
+            assert np.allclose(chunk.hits.coordinates[role], one.hits.coordinates[role])
+    with uproot.open(single) as file:
+        x, z = (10 * ak.flatten(file["showers"][f"hit_{k}"].array()).to_numpy() for k in "xz")
+    # From (15, 15, 15) along (0.6, 0, 0.8): the plane z = 95 is met 100 mm on, at x = 75.
+    along = 0.6 * (x - 75) + 0.8 * (z - 95)
+    assert np.allclose(one.hits.coordinates["z"], along + 10, atol=1e-3)

@@ -95,9 +95,10 @@ def _recognise(contents: Contents) -> str | None:
 
 def hit_collections(branches: list[str]) -> list[str]:
     """The collections of SimCalorimeterHits among the branches of an EDM4hep file."""
-    names = set(branches)
-    collections = [name.removesuffix(".cellID") for name in branches if name.endswith(".cellID")]
-    return [c for c in collections if all(f"{c}.{member}" in names for member in HIT_MEMBERS)]
+    names = {name for name in branches if "/" not in name}  # paths name a branch once more
+    collections = [name.removesuffix(".cellID") for name in names if name.endswith(".cellID")]
+    whole = (c for c in collections if all(f"{c}.{member}" in names for member in HIT_MEMBERS))
+    return sorted(whole)
 
 
 def _read(

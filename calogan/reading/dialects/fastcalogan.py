@@ -41,6 +41,8 @@ def _read(
         with path.open(encoding="ascii", newline="\n") as file:
             first = file.readline()
             width = first.count(",") + 1
+        if not first:
+            return
         leading = _leading(path, input, columns, width)
         n = _lines(path)
         lines = max(1, chunk_bytes // (BYTES_PER_NUMBER * width))
@@ -113,4 +115,15 @@ def _table(lines: Sequence[str], width: int, path: Path, start: int) -> NDArray[
     raise CaloganError(f"cannot read lines {start + 1} to {start + len(lines)} of {path} as CSV")
 
 
-DIALECT = Dialect("fastcalogan", "FastCaloGAN's CSV of voxels, one event a line", _recognise, _read)
+def _suggest(path: Path) -> str:
+    with path.open(encoding="ascii", errors="replace") as file:
+        width = file.readline().count(",") + 1
+    return (
+        f"\n[geometry] # of {width - 2} voxels: {width} columns, but for phiMod and eta\n"
+        'file = "binning.xml"\nfastest = "last"\n'
+    )
+
+
+DIALECT = Dialect(
+    "fastcalogan", "FastCaloGAN's CSV of voxels, one event a line", _recognise, _read, _suggest
+)

@@ -17,6 +17,8 @@ from calogan.reading.dialects.dialect import Events
 from calogan.reading.hdf5 import open_hdf5, reading
 from calogan.units import ENERGY_UNITS
 
+OTHER_DIALECT = "is it of another dialect? `calogan inspect` tells"
+
 
 def read_cells(
     path: Path,
@@ -34,9 +36,7 @@ def read_cells(
     overflow : datasets of energy beside the cells, a column for each layer
     """
     with open_hdf5(path) as file:
-        found = {
-            name: _dataset(file, path, name, "the dialect's cells") for name in (*cells, *overflow)
-        }
+        found = {name: _dataset(file, path, name, OTHER_DIALECT) for name in (*cells, *overflow)}
         for condition, name in columns.items():
             key = f"set [conditions.{condition}] branch = ..., or use --set {condition}=VALUE"
             found[name] = _dataset(file, path, name, key)
