@@ -64,8 +64,8 @@ def check(scans: Sequence[Scan], conditions: Sequence[Condition] | None = None) 
 
 def _fraction(one: Scan) -> Finding:
     name = "visible fraction"
-    total = float(one.visible.sum(dtype=np.float64))
-    mean = total / (1000.0 * float(one.conditions["energy"].sum(dtype=np.float64)))
+    incident = 1000.0 * float(one.conditions["energy"].sum(dtype=np.float64))
+    mean = float(one.visible.sum(dtype=np.float64)) / incident if incident > 0 else np.inf
     over = int((one.fraction > 1).sum())
     words = f"{mean:.4g} of the incident energy is visible, up to {one.fraction.max():.4g}"
     level: Level = "fine"
@@ -155,6 +155,8 @@ def _ranges(one: Scan, given: Sequence[Condition] | None) -> list[Finding]:
         else:
             bad = ~condition.covers(values)
             words = f"{span}, allowed {condition.low:g}..{condition.high:g} {condition.unit}"
+            if unit not in ("", condition.unit):
+                bad[:] = True
         level: Level = "wrong" if bad.any() else "fine"
         if bad.any():
             words += f"; {int(bad.sum()):,} outside, first in shower {int(np.argmax(bad))}"

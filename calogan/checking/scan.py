@@ -47,8 +47,10 @@ class Scan:
 
     @property
     def fraction(self) -> NDArray[np.float64]:
-        """Visible over incident energy of each shower, (n,)."""
-        return self.visible / (1000.0 * self.conditions["energy"].astype(np.float64))
+        """Visible over incident energy of each shower, (n,); 0 where the latter is not above 0."""
+        incident = 1000.0 * self.conditions["energy"].astype(np.float64)
+        zero = np.zeros(len(self))
+        return np.divide(self.visible, incident, out=zero, where=incident > 0)
 
     @property
     def empty(self) -> NDArray[np.bool_]:

@@ -68,13 +68,14 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
     hits = types.setdefault(input.tree, {})
     hits |= _hit_types(input, cells, target.geometry.n_voxels)
     beside = types.setdefault(input.condition_tree or input.tree, {})
-    for branch, kind in [*columns.values()]:
-        if branch in beside or branch in input.branches.values() or branch == COUNTER:
+    taken = {COUNTER, *input.branches.values()} if beside is hits else set()
+    for branch, factor in columns.values():
+        if branch in beside or branch in taken:
             raise CaloganError(
                 f"cannot write {target.path}: branch '{branch}' would be there twice; set "
                 "branch in [conditions] of the card"
             )
-        beside[branch] = np.dtype(np.float32 if kind == 1.0 else np.float64)
+        beside[branch] = np.dtype(np.float32 if factor == 1.0 else np.float64)
     with (
         writing(target.path),
         atomic_path(target.path) as temporary,

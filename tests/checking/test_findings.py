@@ -149,6 +149,13 @@ def test_ranges_of_the_card(sample: Path, tmp_path: Path) -> None:
     answer = found(path)["range of energy"]
     assert answer.level == "wrong"
     assert "allowed 1..50 GeV; 2 outside, first in shower 17" in answer.words
+    energy[:] = 0
+    none = altered(sample, tmp_path, "none.h5", conditions={**showers.conditions, "energy": energy})
+    answers = found(none)
+    assert answers["visible fraction"].level == answers["range of energy"].level == "wrong"
+    degrees = [Condition("energy", "GeV", 1, 500, "log"), Condition("theta", "deg", 0, 20)]
+    answer = found(sample, conditions=degrees)["range of theta"]
+    assert "rad, allowed 0..20 deg; 1,000 outside" in answer.words
     wide = [Condition("energy", "GeV", 1, 500, "log"), Condition("eta", "", 0, 1)]
     answers = found(path, conditions=wide)
     assert set(answers) == {"range of eta"}
