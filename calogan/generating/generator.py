@@ -39,13 +39,14 @@ class Generator:
     """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
-    hashes of the ROOT files it was trained on, as far as they are known; and of its card "input",
-    "frame" and "conditions"."""
+    hashes of the ROOT files it was trained on, as far as they are known."""
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
     """From latents (n, latent_size) and normalised conditions (n, n_conditions) to voxel energies
     as fractions of the incident energy, (n, n_voxels)."""
+    card: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Of the card that it was trained by at least "input", "frame" and "conditions", if known."""
 
     @staticmethod
     def load(path: str | Path) -> Generator:
@@ -159,10 +160,10 @@ def _from_run(path: Path) -> Generator:
             "model": str(path),
             "weights_sha256": weights_sha256(model.get_weights()),
             "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
-            **card.model_dump(mode="json", include={"input", "frame", "conditions"}),
         },
         card.data.hold_out,
         network,
+        card.model_dump(mode="json", include={"input", "frame", "conditions"}),
     )
 
 
@@ -194,8 +195,8 @@ def _from_json(path: Path) -> Generator:
             "model": str(path),
             "weights_sha256": str(model.block.get("weights_sha256", "")),
             "inputs_sha256": list(provenance.get("inputs_sha256", [])),
-            **{key: card[key] for key in ("input", "frame", "conditions") if key in card},
         },
         hold_out,
         network,
+        card,
     )
