@@ -44,7 +44,7 @@ def generate_file(
         {"like": None if like is None else str(like)}
         | ({} if particle is None else {"particle": particle}),
         particle,
-        names or Names.of_provenance(generator.card),
+        names or Names.of_provenance(generator.card, generator.geometry),
     )
     parts = generator.stream(conditions, seed, allow_extrapolation=allow_extrapolation)
     write(parts, target, form or format_of(output), progress)

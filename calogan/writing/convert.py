@@ -117,7 +117,7 @@ def _write(
         about.conditions,
         origin if particle is None else {**origin, "particle": particle},
         particle,
-        names or Names.of_provenance(about.provenance),
+        names or Names.of_provenance(about.provenance, own),
     )
     done = 0
 

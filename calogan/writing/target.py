@@ -39,7 +39,7 @@ class Names:
         return Names(card.input, card.conditions)
 
     @staticmethod
-    def of_provenance(provenance: Mapping[str, Any]) -> Names | None:
+    def of_provenance(provenance: Mapping[str, Any], geometry: Geometry) -> Names | None:
         """Those that showers were once read by; None if that is not known, or not written here."""
         if "input" not in provenance or "conditions" not in provenance or provenance.get("frame"):
             return None
@@ -51,7 +51,8 @@ class Names:
         except ValidationError:  # of another version: names that nobody asked for stop nothing
             return None
         in_trees = BY_NAME[names.input.dialect].by_branches and not names.input.particle
-        return names if in_trees else None
+        flat = "z" in names.input.branches and any(layer.z is None for layer in geometry.layers)
+        return names if in_trees and not flat else None
 
 
 @dataclass(frozen=True)

@@ -191,10 +191,16 @@ def test_names_of_a_dialect_that_is_no_tree() -> None:
     with pytest.raises(CaloganError, match="reads files of dialect calochallenge, which are not"):
         Names.of_card(card)
     provenance = card.model_dump(mode="json", include={"input", "conditions"})
-    assert Names.of_provenance(provenance) is None
-    assert Names.of_provenance({"input": {"tree": 3}, "conditions": {}}) is None
-    assert Names.of_provenance({}) is None
+    geometry = make_card().build_geometry()
+    assert Names.of_provenance(provenance, geometry) is None
+    assert Names.of_provenance({"input": {"tree": 3}, "conditions": {}}, geometry) is None
+    assert Names.of_provenance({}, geometry) is None
     moved = make_card(input={"particle": {"px": "a", "py": "b", "pz": "c"}})
     with pytest.raises(CaloganError, match="reads hits in the detector's frame, but showers are"):
         Names.of_card(moved)
-    assert Names.of_provenance(moved.model_dump(mode="json")) is None
+    assert Names.of_provenance(moved.model_dump(mode="json"), geometry) is None
+    # Hits of a card by z have none where depth is not known.
+    usual = make_card().model_dump(mode="json")
+    assert Names.of_provenance(usual, geometry) is not None
+    layers = [{**layer, "z": None} for layer in geometry.to_dict()["layers"]]
+    assert Names.of_provenance(usual, Geometry.from_dict({"layers": layers})) is None
