@@ -17,8 +17,8 @@ from calogan.showers import Showers
 from calogan.writing.formats import Format, write
 from calogan.writing.target import Names, Target
 
-BLOCK_BYTES = 64 << 20
-"""Memory for the voxels of the showers that are read at once."""
+BLOCK_BYTES = 16 << 20
+"""Memory for the voxels of the showers that are read at once; their hits take some times as much."""
 Progress = Callable[[float], None]
 """Called with the part of the work done, 0 to 1."""
 
