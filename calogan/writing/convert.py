@@ -18,7 +18,7 @@ from calogan.writing.formats import Format, write
 from calogan.writing.target import Names, Target
 
 BLOCK_BYTES = 16 << 20
-"""Memory for the voxels of the showers that are read at once; their hits take some times as much."""
+"""Memory for the voxels of the showers that are read at once; hits take some times more."""
 Progress = Callable[[float], None]
 """Called with the part of the work done, 0 to 1."""
 
