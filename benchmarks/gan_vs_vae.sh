@@ -37,4 +37,4 @@ for method in gan vae; do
   $calogan evaluate $out/$method --reference build/test.h5 --output $out/$method-report \
     --classifier "$classifiers"
 done
-$calogan compare $out/gan-report $out/vae-report --name GAN --name VAE -o $out/table.md
+$calogan report $out/gan-report $out/vae-report --name GAN --name VAE -o $out/table.md

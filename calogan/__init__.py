@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from calogan.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from calogan import runner
+    from calogan import plots, runner
     from calogan.card.keys import Card
     from calogan.card.loading import load_card
     from calogan.conditions import Condition
@@ -40,6 +40,7 @@ __all__ = [
     "evaluate_run",
     "export_run",
     "load_card",
+    "plots",
     "runner",
     "store",
     "train",
@@ -64,7 +65,7 @@ _HOMES = {
 }
 """The module of each public name; it is imported when the name is first used."""
 
-_MODULES = {"runner": "runner", "store": "reading.store"}
+_MODULES = {"plots": "plots", "runner": "runner", "store": "reading.store"}
 """Public modules, by the names that they have here."""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ElementTree
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calogan.binning import FIRST_ALPHA, RingLayer, parse_xml, read_bin
 from calogan.errors import CaloganError
 from calogan.files import parse_toml, read_text
 
@@ -74,6 +76,18 @@ class Layer:
         """Whether the second axis comes round to where it began: alpha over a full turn."""
         full = bool(np.ptp(self.second_edges) > FULL_TURN * (1 - 1e-6))
         return full and self.system == "cylindrical"
+
+    @property
+    def number(self) -> int | None:
+        """The number that ends its name; None if none does."""
+        found = re.search(r"\d+$", self.name)
+        return int(found.group()) if found else None
+
+    @property
+    def even_sectors(self) -> bool:
+        """Whether it is cylindrical, and alpha divided evenly over a full turn."""
+        steps = np.diff(self.second_edges)
+        return self.closed and bool(np.allclose(steps, steps[0]))
 
     def to_dict(self) -> dict[str, Any]:
         first, second = AXES[self.system]
@@ -275,40 +289,72 @@ class Geometry:
             raise CaloganError(
                 f"geometry file {path}: ending is '{path.suffix}', expected .toml, .json or .xml"
             )
+        if path.suffix == ".xml":
+            return _of_rings(read_bin(parse_xml(path, "geometry file"), path, particle), path.stem)
         text = read_text(path, "geometry file")
         try:
-            if path.suffix == ".xml":
-                return _from_xml(ElementTree.fromstring(text), path, particle)
             fields = (
                 json.loads(text)
                 if path.suffix == ".json"
                 else parse_toml(text, f"geometry file {path}")
             )
-        except (json.JSONDecodeError, ElementTree.ParseError) as error:
-            raise CaloganError(
-                f"geometry file {path} is not valid {path.suffix[1:].upper()}: {error}"
-            ) from error
+        except json.JSONDecodeError as error:
+            raise CaloganError(f"geometry file {path} is not valid JSON: {error}") from error
         inner = fields.get("geometry", fields) if isinstance(fields, dict) else fields
         return Geometry.from_dict(inner, where=f"{path}: geometry")
 
-    def to_xml(self, particle: str) -> str:
-        """The geometry as CaloChallenge XML; cylindrical layers with even alpha bins only."""
-        root = ElementTree.Element("Bins")
-        bin_ = ElementTree.SubElement(root, "Bin", pid="0", etaMin="0", etaMax="0", name=particle)
-        for i, layer in enumerate(self.layers):
-            steps = np.diff(layer.second_edges)
-            full_turn = np.isclose(np.ptp(layer.second_edges), FULL_TURN)
-            if layer.system != "cylindrical" or not full_turn or not np.allclose(steps, steps[0]):
-                raise CaloganError(
-                    f"layer '{layer.name}' cannot be written as CaloChallenge XML, which knows "
-                    "only cylindrical layers with even alpha bins over a full turn"
-                )
-            edges = ",".join(np.format_float_positional(e, trim="-") for e in layer.first_edges)
-            ElementTree.SubElement(
-                bin_, "Layer", id=str(i), r_edges=edges, n_bin_alpha=str(layer.shape[1])
+    def grid_from(self, k: int, start: float) -> NDArray[np.intp]:
+        """The voxels of layer k, (n_r, n_alpha), with alpha counted from `start`, rad.
+
+        Raises CaloganError unless the layer is cylindrical and alpha evenly divided over a full
+        turn, with an edge at `start`.
+        """
+        layer = self.layers[k]
+        n_alpha = layer.shape[1]
+        turn = (start - layer.second_edges[0]) / (FULL_TURN / n_alpha)
+        whole = abs(turn - round(turn)) < 1e-3 or n_alpha == 1
+        if not (layer.even_sectors and whole):
+            at = "-pi" if start == FIRST_ALPHA else f"{start:g}"
+            raise CaloganError(
+                f"layer '{layer.name}': alpha edges are {layer.second_edges.tolist()}, expected "
+                f"even ones over a full turn with an edge at {at}"
             )
-        ElementTree.indent(root)
-        return ElementTree.tostring(root, encoding="unicode")
+        return np.roll(self.grids[k], -round(turn), axis=1)
+
+    def voxels_of(self, other: Geometry) -> NDArray[np.intp]:
+        """Which voxel of this geometry is each voxel of another with the same cells.
+
+        So ``energies[:, g.voxels_of(other)]`` are energies of g in the other's order. Sectors may
+        begin at another angle, depth may be unknown in either; the order of layers is the same.
+
+        Returns
+        -------
+        (n_voxels,), a permutation
+
+        Raises CaloganError if the cells differ.
+        """
+        if self.n_layers != other.n_layers:
+            raise CaloganError(
+                f"geometry '{self.name}' has {self.n_layers} layers, '{other.name}' has "
+                f"{other.n_layers}: expected the same cells"
+            )
+        found = np.empty(self.n_voxels, np.intp)
+        for k, (mine, theirs) in enumerate(zip(self.layers, other.layers, strict=True)):
+            same = mine.system == theirs.system and mine.shape == theirs.shape
+            same = same and np.allclose(mine.first_edges, theirs.first_edges)
+            if mine.z is not None and theirs.z is not None:
+                same = same and np.allclose(mine.z, theirs.z)
+            turned = mine.even_sectors and theirs.even_sectors
+            if not same or not (turned or np.allclose(mine.second_edges, theirs.second_edges)):
+                raise CaloganError(
+                    f"layer '{mine.name}' of geometry '{self.name}' has {mine.shape[0]} x "
+                    f"{mine.shape[1]} cells, '{theirs.name}' of '{other.name}' has "
+                    f"{theirs.shape[0]} x {theirs.shape[1]}, or other edges: expected the same "
+                    "cells"
+                )
+            start = float(theirs.second_edges[0])
+            found[other.grids[k]] = self.grid_from(k, start) if turned else self.grids[k]
+        return found
 
 
 def _only(fields: dict[str, Any], known: set[str], where: str) -> None:
@@ -371,39 +417,24 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _from_xml(root: ElementTree.Element, path: Path, particle: str | None) -> Geometry:
-    """CaloChallenge binning: layers with one r edge hold no voxel and are left out.
+def _of_rings(layers: Sequence[RingLayer], name: str) -> Geometry:
+    """Binning XML's layers; those with one r edge hold no voxel and are left out."""
+    return Geometry(
+        name,
+        tuple(
+            Layer(
+                f"layer_{each.id}",
+                "cylindrical",
+                np.array(each.r_edges),
+                even_sectors(each.n_alpha),
+            )
+            for each in layers
+            if len(each.r_edges) > 1
+        ),
+        fastest="first",
+    )
 
-    The format: https://calochallenge.github.io/homepage/ (r runs fastest within a layer; depth is
-    not given).
-    """
-    bins = root.findall("Bin")
-    names = [b.get("name", b.get("pid", "")) for b in bins]
-    if not bins:
-        raise CaloganError(f"{path}: no Bin element below '{root.tag}', expected Bins/Bin/Layer")
-    if particle is None and len(bins) == 1:
-        chosen = bins[0]
-    elif particle in names:
-        chosen = bins[names.index(particle)]
-    else:
-        raise CaloganError(f"{path}: no Bin named {particle!r}, it has {names}; name one of them")
-    layers = []
-    for element in chosen.findall("Layer"):
-        where = f"{path}: Layer id={element.get('id')}"
-        try:
-            edges = [float(e) for e in element.get("r_edges", "").split(",")]
-            n_alpha = int(element.get("n_bin_alpha", ""))
-        except ValueError as error:
-            raise CaloganError(
-                f"{where}: r_edges={element.get('r_edges')!r}, "
-                f"n_bin_alpha={element.get('n_bin_alpha')!r}: expected numbers"
-            ) from error
-        if len(edges) < 2:
-            continue
-        if n_alpha < 1:
-            raise CaloganError(f"{where}: n_bin_alpha is {n_alpha}, expected 1 or more")
-        alpha = np.linspace(0.0, FULL_TURN, n_alpha + 1)
-        layers.append(
-            Layer(f"layer_{element.get('id')}", "cylindrical", _edges(edges, where), alpha)
-        )
-    return Geometry(path.stem, tuple(layers), fastest="first")
+
+def even_sectors(n: int) -> NDArray[np.float64]:
+    """Alpha edges of n sectors as binning XML means them, rad, (n + 1,)."""
+    return np.linspace(FIRST_ALPHA, FIRST_ALPHA + FULL_TURN, n + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -78,6 +78,29 @@ class Showers:
             self.units,
         )
 
+    @staticmethod
+    def concatenate(parts: Sequence[Showers]) -> Showers:
+        """The showers of all parts, in order; all that they share is taken from the first."""
+        first = parts[0]
+        return replace(
+            first,
+            energies=np.concatenate([p.energies for p in parts]),
+            conditions={
+                name: np.concatenate([p.conditions[name] for p in parts])
+                for name in first.conditions
+            },
+            overflow=_joined([p.overflow for p in parts]),
+            weights=_joined([p.weights for p in parts]),
+        )
+
+    def in_order_of(self, geometry: Geometry) -> Showers:
+        """The showers with voxels as another geometry of the same cells numbers them.
+
+        Raises CaloganError if the cells differ.
+        """
+        order = self.geometry.voxels_of(geometry)
+        return replace(self, energies=self.energies[:, order], geometry=geometry)
+
     def unit(self, name: str) -> str:
         """Unit of a condition: GeV for the energy, always; empty where it is not known."""
         return "GeV" if name == "energy" else self.units.get(name, "")
@@ -112,3 +135,9 @@ class Showers:
                     factors | np.uint64(1)
                 )
         return total
+
+
+def _joined(columns: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """None unless every part has one."""
+    known = [column for column in columns if column is not None]
+    return np.concatenate(known) if len(known) == len(columns) else None

@@ -1,6 +1,6 @@
-"""How figures look: one style, one set of colours.
+"""How figures look: one style, or that of an experiment, and one set of colours.
 
-Figures are built without pyplot, so none stays open, and drawn with `STYLE` in force: use `drawing`
+Figures are built without pyplot, so none stays open, and drawn with a style in force: use `drawing`
 around building and saving. Colours are Okabe and Ito's, told apart by colour-blind eyes.
 """
 
@@ -12,6 +12,8 @@ from typing import Any
 
 import matplotlib.style
 import mplhep
+
+from calogan.errors import CaloganError, nearest
 
 INK = "#0b0b0c"
 """Axes, text and reference; the report turns exactly this colour into the page's text colour."""
@@ -59,7 +61,23 @@ STYLE: dict[str, Any] = {
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
-    """Matplotlib with `STYLE`, left as it was afterwards."""
-    with matplotlib.style.context(["default", STYLE]):
+def drawing(experiment: str | None = None) -> Iterator[None]:
+    """Matplotlib with `STYLE`, or with a style of mplhep's, left as it was afterwards.
+
+    experiment : a name in `mplhep.style`: "ATLAS", "CMS", "LHCb2", ...; another one raises
+        CaloganError
+    """
+    with matplotlib.style.context(["default", STYLE if experiment is None else _of(experiment)]):
         yield
+
+
+def _of(experiment: str) -> dict[str, Any]:
+    styles = {name: s for name, s in vars(mplhep.style).items() if isinstance(s, dict)}
+    known = [name for name in styles if name.isalnum() and name[0].isupper()]
+    if experiment not in known:
+        raise CaloganError(
+            f"mplhep has no style '{experiment}'; nearest: {nearest(experiment, known)}; "
+            f"all: {sorted(known)}"
+        )
+    # As above: without a salt, the ids inside differ from one drawing to the next.
+    return {**styles[experiment], "svg.hashsalt": STYLE["svg.hashsalt"]}

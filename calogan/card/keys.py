@@ -35,6 +35,7 @@ DialectName = Literal[
     "par04",
     "calogan_root",
     "calogan_hdf5",
+    "calochallenge",
     "fastcalogan",
     "fastcalosim",
     "edm4hep",

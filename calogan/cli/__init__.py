@@ -11,10 +11,16 @@ from calogan.cli.shared import app, main
 from calogan.cli import reading
 
 # isort: split
+from calogan.cli import checking
+
+# isort: split
 from calogan.cli import training
 
 # isort: split
 from calogan.cli import evaluation
+
+# isort: split
+from calogan.cli import plotting
 
 # isort: split
 from calogan.cli import reweighting
@@ -27,10 +33,12 @@ from calogan.cli import generating
 
 __all__ = [
     "app",
+    "checking",
     "evaluation",
     "exporting",
     "generating",
     "main",
+    "plotting",
     "reading",
     "reweighting",
     "training",

@@ -1,4 +1,4 @@
-"""Commands that compare: `evaluate`, `compare`."""
+"""Commands that compare: `evaluate`, `report`."""
 
 from __future__ import annotations
 
@@ -149,30 +149,44 @@ def evaluate(
     out.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
 
 
+@app.command("compare", hidden=True, help="As `report`, of which it is the old name.")
 @app.command()
-def compare(
+def report(
     evaluations: Annotated[
-        list[Path], typer.Argument(help="metrics.json of each evaluation, or its folder.")
+        list[Path],
+        typer.Argument(help="Evaluated runs, folders of evaluations, or their metrics.json."),
     ],
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", help="Name of a column, once for each; without it, the folder's."),
+        typer.Option("--name", help="Name of each evaluation, once for each; else its run's."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the table there, too.")
+        Path | None,
+        typer.Option("--output", "-o", help="Page (.html), or the table (any other ending)."),
     ] = None,
 ) -> None:
-    """Put evaluations side by side in a Markdown table: a GAN and a VAE, raw and refined.
+    """Put evaluations beside each other: a GAN and a VAE, raw and refined.
 
-    Example:
+    Prints a Markdown table of every number. A page has it too, after response, resolution,
+    distributions and AUCs of all on one screen, beside what the field published.
 
-      calogan compare build/gan/evaluation build/vae/evaluation --name GAN --name VAE -o table.md
+    Examples:
+
+      calogan report build/gan build/vae -o report.html
+
+      calogan report build/gan/evaluation build/refined --name raw --name refined -o table.md
     """
     from calogan.evaluation.compare_evaluations import compare_evaluations as side_by_side
     from calogan.files import atomic_path
 
-    text = side_by_side(evaluations, name).markdown()
+    found = side_by_side(evaluations, name)
+    text = found.markdown()
     typer.echo(text, nl=False)
-    if output is not None:
-        with atomic_path(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    if output is None:
+        return
+    if output.suffix.lower() in (".html", ".htm"):
+        from calogan.evaluation.report import render_comparison
+
+        text = render_comparison(found)
+    with atomic_path(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")

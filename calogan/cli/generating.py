@@ -1,4 +1,4 @@
-"""The command `generate`."""
+"""Commands that write showers: `generate`, `convert`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress as Bar
 from typer.core import TyperCommand
 
-from calogan.cli.shared import app, err, import_tensorflow_quietly, out
+from calogan.cli.shared import app, err, import_tensorflow_quietly, out, parse_settings
 from calogan.errors import CaloganError, nearest
 
 if TYPE_CHECKING:
@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calogan.generating.generator import Generator
+    from calogan.writing.target import Names
+
+
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="store, csv, root, calochallenge or par04; without it, what the ending says.",
+    ),
+]
+ParticleOption = Annotated[
+    str | None,
+    typer.Option(help="calochallenge: name in the binning XML, such as photon, electron, pion."),
+]
+NamesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="root: run card with trees and branches; without it, the training's."
+    ),
+]
 
 
 class _ConditionsCommand(TyperCommand):
@@ -48,7 +68,9 @@ def generate(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="File to write: CSV if it ends in .csv, a store in .h5 or .hdf5."
+            "--output",
+            "-o",
+            help="File to write: CSV if it ends in .csv, a store in .h5 or .hdf5, hits in .root.",
         ),
     ],
     like: Annotated[
@@ -67,8 +89,11 @@ def generate(
         Path | None,
         typer.Option("--refiner", help="Made by refine: keep only showers that it accepts."),
     ] = None,
+    form: FormatOption = None,
+    particle: ParticleOption = None,
+    config: NamesOption = None,
 ) -> None:
-    """Generate showers into a store like any other, or into CSV.
+    """Generate showers into a store like any other, or into files that other programs read.
 
     Every condition of the generator is an option: --energy 10 for one value, --energy 1:50 to draw
     between two (evenly in the logarithm if the condition is on a log scale). Units are the
@@ -76,7 +101,8 @@ def generate(
     makes others from it.
 
     The output's ending says the format: .h5 and .hdf5 an HDF5 store, .csv a line for each cell with
-    energy, as calogan-generate writes it. Any other is refused.
+    energy, as calogan-generate writes it, .root hits in trees and branches as the training sample
+    had them. Any other is refused. --format names what shares an ending: calochallenge, par04.
 
     Examples:
 
@@ -85,11 +111,14 @@ def generate(
       calogan generate build/run --like test.h5 -o showers.h5 --seed 7
 
       calogan generate generator.json --energy 10 --theta 0.1 -n 100 -o showers.csv
+
+      calogan generate g.json --energy 1:16 -o x.h5 --format calochallenge --particle electron
     """
     from calogan.generating.generator import Generator
-    from calogan.generating.output import check_ending, generate_file
+    from calogan.generating.output import generate_file
+    from calogan.writing.formats import format_of
 
-    check_ending(output)
+    wanted = format_of(output, form)
     if source.is_dir():  # a JSON needs no TensorFlow
         import_tensorflow_quietly()
     generator = Generator.load(source)
@@ -107,7 +136,7 @@ def generate(
             )
         values: dict[str, Any] = _conditions_of(like, generator)
     else:
-        values = _drawn_conditions(generator, asked, number or 1000, seed)
+        values = drawn_conditions(generator, asked, number or 1000, seed)
     total = len(next(iter(values.values())))
     with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("generating", total=total)
@@ -116,11 +145,101 @@ def generate(
             values,
             output,
             seed,
+            form=wanted,
+            particle=particle,
+            names=_names(config),
             like=like,
             allow_extrapolation=allow_extrapolation,
             progress=lambda done: bar.advance(task, done),
         )
     out.print(f"{total:,} showers in {output}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Store, or what voxelize reads with a card.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write; its ending says the format.")
+    ],
+    form: FormatOption = None,
+    particle: ParticleOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="Run card: of a store, the names that .root gets; else how IN is read.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Shipped card in place of --config, by its name.")
+    ] = None,
+    geometry: Annotated[
+        Path | None,
+        typer.Option(help="TOML, JSON or XML of the same cells: write voxels in its order."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="As for voxelize."),
+    ] = None,
+) -> None:
+    """Write showers in another format: CaloChallenge, ROOT trees of hits, Par04's, CSV, a store.
+
+    IN is a store, by voxelize or generate. Any other file is voxelized on the way, as voxelize does
+    with the same --config, --preset and --set. Showers are read and written some at a time, and the
+    output appears when it is complete. What a format has no place for is said at the end.
+
+    Examples:
+
+      calogan convert showers.h5 -o hits.root
+
+      calogan convert showers.h5 -o dataset_2.h5 --format calochallenge --particle electron
+
+      calogan convert dataset_2_1.hdf5 --preset calochallenge -o train.h5 --geometry mesh.toml
+
+      calogan convert e-_8GeV_theta60_1.root --preset par04 -o electrons.csv
+    """
+    from calogan.cli.reading import card_of, print_summary
+    from calogan.geometry import Geometry
+    from calogan.writing.convert import convert_file
+    from calogan.writing.formats import format_of
+
+    wanted = format_of(output, form)
+    card = None if config is None and preset is None else card_of(config, preset)
+    with Bar(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("converting", total=1.0)
+        found = convert_file(
+            source,
+            output,
+            wanted,
+            card=card,
+            overrides=parse_settings(settings or []),
+            geometry=None if geometry is None else Geometry.load(geometry, particle),
+            particle=particle,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    if found.voxelized is not None and card is not None:
+        print_summary(found.voxelized, {c.name: c.unit for c in card.condition_list})
+    out.print(
+        f"{found.n_showers:,} showers in {output}", markup=False, highlight=False, soft_wrap=True
+    )
+    if found.left_out:
+        err.print(
+            f"left out, as {wanted.name} has no place for it: {', '.join(found.left_out)}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _names(config: Path | None) -> Names | None:
+    """Of trees and branches in a card; None without one."""
+    from calogan.card.loading import load_card
+    from calogan.writing.target import Names
+
+    return None if config is None else Names.of_card(load_card(config))
 
 
 def _conditions_of(path: Path, generator: Generator) -> dict[str, NDArray[np.float32]]:
@@ -135,7 +254,7 @@ def _conditions_of(path: Path, generator: Generator) -> dict[str, NDArray[np.flo
     return {name: found[name] for name in names}
 
 
-def _drawn_conditions(
+def drawn_conditions(
     generator: Generator, asked: Mapping[str, tuple[float, float]], n: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Name to values (n,): drawn between the two ends asked for, or all the one value."""

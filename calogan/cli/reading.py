@@ -14,6 +14,7 @@ from calogan.cli.shared import app, err, out, parse_settings
 from calogan.errors import CaloganError
 
 if TYPE_CHECKING:
+    from calogan.card.keys import Card
     from calogan.reading.pipeline import VoxelizeSummary
 
 
@@ -115,15 +116,9 @@ def voxelize(
 
       calogan voxelize run7.root -o run7.h5 --config my.toml --set theta=0.1
     """
-    from calogan.card.loading import DEFAULT_CARD, load_card
     from calogan.reading.pipeline import voxelize_files
 
-    if config is not None and preset is not None:
-        raise CaloganError(
-            f"--config {config} and --preset {preset} both name a card; give one, and let your "
-            f'card begin with: extends = "{preset}.toml"'
-        )
-    card = load_card(config, preset=preset or DEFAULT_CARD)
+    card = card_of(config, preset)
     bar = Progress(
         TextColumn("voxelizing"),
         BarColumn(),
@@ -142,10 +137,22 @@ def voxelize(
             parse_settings(settings or []),
             lambda done, events: bar.update(task, completed=done, events=events),
         )
-    _print_summary(summary, {c.name: c.unit for c in card.condition_list})
+    print_summary(summary, {c.name: c.unit for c in card.condition_list})
 
 
-def _print_summary(summary: VoxelizeSummary, units: dict[str, str]) -> None:
+def card_of(config: Path | None, preset: str | None) -> Card:
+    """The card that --config or --preset names."""
+    from calogan.card.loading import DEFAULT_CARD, load_card
+
+    if config is not None and preset is not None:
+        raise CaloganError(
+            f"--config {config} and --preset {preset} both name a card; give one, and let your "
+            f'card begin with: extends = "{preset}.toml"'
+        )
+    return load_card(config, preset=preset or DEFAULT_CARD)
+
+
+def print_summary(summary: VoxelizeSummary, units: dict[str, str]) -> None:
     table = Table(title=escape(f"Showers in {summary.output}"), show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")

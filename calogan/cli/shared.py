@@ -98,18 +98,22 @@ def parse_settings(settings: list[str]) -> dict[str, float]:
     return values
 
 
-def parse_bands(options: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Read NAME=LOW:HIGH options."""
+def parse_bands(
+    options: Sequence[str], flag: str = "--hold-out", values: bool = False
+) -> dict[str, tuple[float, float]]:
+    """Read NAME=LOW:HIGH options; with `values` NAME=VALUE too, a band of no width."""
     bands: dict[str, tuple[float, float]] = {}
     for option in options:
         name, _, text = option.partition("=")
         try:
-            low, high = (float(end) for end in text.split(":"))
+            ends = [float(end) for end in text.split(":")]
+            low, high = ends * 2 if values and len(ends) == 1 else ends
         except ValueError as error:
+            expected = "NAME=LOW:HIGH or NAME=VALUE" if values else "NAME=LOW:HIGH"
             raise CaloganError(
-                f"--hold-out {option}: expected NAME=LOW:HIGH, such as --hold-out energy=8:12"
+                f"{flag} {option}: expected {expected}, such as {flag} energy=8:12"
             ) from error
         if name in bands:
-            raise CaloganError(f"--hold-out {option}: '{name}' has a band already, expected one")
+            raise CaloganError(f"{flag} {option}: '{name}' has a band already, expected one")
         bands[name] = (low, high)
     return bands

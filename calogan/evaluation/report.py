@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +16,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from calogan import style
-from calogan.evaluation import plots
+from calogan import panels, style
+from calogan.evaluation import plots, talk
+from calogan.evaluation.compare_evaluations import SAMPLE, SideBySide
+from calogan.evaluation.published import SOURCE
 from calogan.evaluation.results import GROUPS, Comparison, Evaluation
-from calogan.files import atomic_path
+from calogan.evaluation.stored import Stored
+from calogan.plots import save
+from calogan.style import GENERATED_NAME
 
 MAX_LAYERS = 4
 """Layers drawn one by one; metrics.json and the table of observables hold all."""
@@ -27,25 +31,30 @@ SVG_DPI = 144
 """Of the images inside figures."""
 
 
+ENVIRONMENT = Environment(
+    loader=PackageLoader("calogan.evaluation"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
 def render(evaluation: Evaluation) -> str:
-    """The page: self-contained HTML, light and dark."""
-    environment = Environment(
-        loader=PackageLoader("calogan.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    layers = plots.spread(evaluation.geometry.n_layers, MAX_LAYERS)
+    """The page of one evaluation."""
+    layers = panels.spread(evaluation.geometry.n_layers, MAX_LAYERS)
     with style.drawing():
         figures = {
             name: svg(figure, name, words) for name, figure, words in _figures(evaluation, layers)
         }
-    return environment.get_template("report.html.j2").render(
+        screen = _screen([_stored(evaluation)])
+    return ENVIRONMENT.get_template("report.html.j2").render(
         evaluation=evaluation,
         settings=evaluation.settings,
         geometry=evaluation.geometry,
         figures=figures,
+        screen=screen,
+        published_source=SOURCE,
         groups=GROUPS,
         found={m.name: m for m in evaluation.measures},
         shown_layers=[evaluation.geometry.layers[i].name for i in layers],
@@ -56,17 +65,50 @@ def render(evaluation: Evaluation) -> str:
     )
 
 
+def render_comparison(found: SideBySide) -> str:
+    """The page of several evaluations beside each other."""
+    with style.drawing():
+        screen = _screen(found.evaluations)
+    return ENVIRONMENT.get_template("comparison.html.j2").render(
+        found=found,
+        differing=[SAMPLE[key] for key in found.differing],
+        screen=screen,
+        unlike=talk.unlike(found.evaluations),
+        verdicts=found.verdicts,
+        published_source=SOURCE,
+        full=any(e.settings["classifier"] == "full" for e in found.evaluations),
+    )
+
+
+def _stored(evaluation: Evaluation) -> Stored:
+    return Stored(GENERATED_NAME, evaluation.to_dict())
+
+
+def _screen(evaluations: Sequence[Stored]) -> list[dict[str, str]]:
+    """What the template shows of each figure of the screen."""
+    return [
+        {
+            "name": shown.name,
+            "title": shown.title,
+            "said": shown.said,
+            "svg": svg(shown.figure, shown.name, shown.words),
+        }
+        for shown in talk.screen(evaluations)
+    ]
+
+
 def save_figures(evaluation: Evaluation, folder: Path, kind: Literal["svg", "png", "pdf"]) -> None:
     """Write every figure of the page to a file of its own, FOLDER/NAME.KIND, on white."""
-    layers = plots.spread(evaluation.geometry.n_layers, MAX_LAYERS)
+    layers = panels.spread(evaluation.geometry.n_layers, MAX_LAYERS)
     with style.drawing():
-        for name, figure, _ in _figures(evaluation, layers):
-            with atomic_path(folder / f"{name}.{kind}") as path:
-                figure.savefig(path, format=kind, dpi=SVG_DPI, facecolor="white")
+        shown = [(s.name, s.figure) for s in talk.screen([_stored(evaluation)])]
+        below = [(name, figure) for name, figure, _ in _figures(evaluation, layers)]
+        for name, figure in [*shown, *below]:
+            save(figure, folder / f"{name}.{kind}")
 
 
 def _figures(e: Evaluation, layers: list[int]) -> Iterator[tuple[str, Figure, str]]:
-    """Name, figure and description of every figure of the page."""
+    """Name, figure and description of every figure below the first screen."""
     for bins in e.conditions:
         yield (
             f"condition-{bins.name}",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-import hist
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from calogan.geometry import Geometry
 from calogan.metrics.bins import ConditionBins
 from calogan.metrics.classifiers import ClassifierResult
 from calogan.metrics.statistics import Floats, Value
+from calogan.observables import Histogram
 from calogan.reweighting.density_ratio import Reliability
 from calogan.reweighting.refiner import Efficiency
 
@@ -29,7 +29,6 @@ GROUPS = {
     "cell_energy": "Cell energy spectrum",
 }
 """Groups of observables, and their headings."""
-Histogram: TypeAlias = "hist.Hist[Any]"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
-from calogan.geometry import FULL_TURN, Geometry
+from calogan.geometry import Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def par04(
             offered["theta"] = Reading(n_latents + 1, slope=turn)
     shape, rho, z = _mesh(geometry)
     readings = _conditions(conditions, offered, fixed, "Par04")
-    cells = np.stack([_from_minus_pi(geometry, k) for k in range(geometry.n_layers)], axis=-1)
+    cells = np.stack([geometry.grid_from(k, -np.pi) for k in range(geometry.n_layers)], axis=-1)
     settings = [
         f"/Par04/inference/setSizeLatentVector {n_latents}",
         "/Par04/inference/setSizeConditionVector 4",
@@ -180,7 +180,7 @@ def fastcalosim(
         0.5,
         nodes[1],
         _conditions(conditions, offered, fixed, "FastCaloSim"),
-        np.concatenate([_from_minus_pi(geometry, int(k)).reshape(-1) for k in order]),
+        np.concatenate([geometry.grid_from(int(k), -np.pi).reshape(-1) for k in order]),
     )
 
 
@@ -251,21 +251,3 @@ def _mesh(geometry: Geometry) -> tuple[tuple[int, int, int], float, float | None
     if len(known) < len(depths) or not even:
         raise refuse("its layers do not follow each other evenly in z")
     return (*first.shape, len(depths)), float(width[0]), float(steps.mean())
-
-
-def _from_minus_pi(geometry: Geometry, k: int) -> NDArray[np.intp]:
-    """The voxels of a cylindrical layer, (n_r, n_alpha), alpha counted from -pi.
-
-    Raises CaloganError unless alpha is evenly divided over a full turn, with an edge at -pi.
-    """
-    layer = geometry.layers[k]
-    n_alpha = layer.shape[1]
-    steps = np.diff(layer.second_edges)
-    turn = (-np.pi - layer.second_edges[0]) / (FULL_TURN / n_alpha)
-    whole = abs(turn - round(turn)) < 1e-3 or n_alpha == 1
-    if not (layer.closed and np.allclose(steps, steps[0]) and whole):
-        raise CaloganError(
-            f"layer '{layer.name}': alpha edges are {layer.second_edges.tolist()}, expected even "
-            "ones over a full turn with an edge at -pi"
-        )
-    return np.roll(geometry.grids[k], -round(turn), axis=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from calogan.binning import RingLayer, document, layer_elements, parse_xml
 from calogan.errors import CaloganError
-from calogan.files import atomic_path, read_text
+from calogan.files import atomic_path
 from calogan.geometry import Geometry
 
 SLICE = 5
@@ -111,12 +111,7 @@ class Slot:
         Raises CaloganError if the file has other cells, or another number of latents, there.
         """
         pid = str(self.pid if self.pid in (22, 11) else 211)  # as FastCaloSim looks for it
-        root = ElementTree.Element("Bins")
-        if path.exists():
-            try:
-                root = ElementTree.fromstring(read_text(path, "binning"))
-            except ElementTree.ParseError as error:
-                raise CaloganError(f"{path} is not valid XML: {error}") from error
+        root = parse_xml(path, "binning") if path.exists() else ElementTree.Element("Bins")
         shared = {"pid": pid, "symmetriseAlpha": "false", "latentDim": str(n_latents)}
         particle = root.find(f"Particle[@pid='{pid}']")
         if particle is None:
@@ -133,11 +128,12 @@ class Slot:
             regionId="1",
             ganVersion=str(GAN_VERSION),
         )
-        for sampling, layer in sorted(zip(samplings, geometry.layers, strict=True)):
-            edges = ",".join(np.format_float_positional(e, trim="-") for e in layer.first_edges)
-            ElementTree.SubElement(
-                mine, "Layer", id=str(sampling), r_edges=edges, n_bin_alpha=str(layer.shape[1])
+        mine.extend(
+            layer_elements(
+                RingLayer(sampling, tuple(layer.first_edges.tolist()), layer.shape[1])
+                for sampling, layer in sorted(zip(samplings, geometry.layers, strict=True))
             )
+        )
         old = particle.find(f"Bin[@etaMin='{self.eta}']")
         if old is None:
             particle.append(mine)
@@ -146,11 +142,8 @@ class Slot:
                 f"{path} has other cells for the particle {pid} at eta {self.eta}; give another "
                 "folder, or remove its Bin"
             )
-        ElementTree.indent(root)
         with atomic_path(path) as temporary:
-            temporary.write_text(
-                ElementTree.tostring(root, encoding="unicode") + "\n", encoding="utf-8"
-            )
+            temporary.write_text(document(root), encoding="utf-8")
 
 
 def samplings_of(geometry: Geometry, given: Sequence[int] | None) -> list[int]:
@@ -161,8 +154,7 @@ def samplings_of(geometry: Geometry, given: Sequence[int] | None) -> list[int]:
     if given is not None:
         found = list(given)
     else:
-        numbers = [re.search(r"\d+$", layer.name) for layer in geometry.layers]
-        found = [int(number.group()) for number in numbers if number]
+        found = [layer.number for layer in geometry.layers if layer.number is not None]
     distinct = len(set(found)) == len(found) and all(n >= 0 for n in found)
     if len(found) != geometry.n_layers or not distinct:
         names = [layer.name for layer in geometry.layers]

@@ -45,6 +45,8 @@ class Generator:
     network: Network = field(repr=False)
     """From latents (n, latent_size) and normalised conditions (n, n_conditions) to voxel energies
     as fractions of the incident energy, (n, n_voxels)."""
+    card: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Of the card that it was trained by at least "input", "frame" and "conditions", if known."""
 
     @staticmethod
     def load(path: str | Path) -> Generator:
@@ -65,17 +67,8 @@ class Generator:
         allow_extrapolation: bool = False,
     ) -> Showers:
         """Make one shower for each entry of the conditions; arguments as those of `stream`."""
-        parts = list(self.stream(conditions, seed, allow_extrapolation=allow_extrapolation))
-        return Showers(
-            np.concatenate([part.energies for part in parts]),
-            {
-                c.name: np.concatenate([p.conditions[c.name] for p in parts])
-                for c in self.conditions
-            },
-            self.geometry,
-            provenance=parts[0].provenance,
-            units=parts[0].units,
-        )
+        parts = self.stream(conditions, seed, allow_extrapolation=allow_extrapolation)
+        return Showers.concatenate([*parts])
 
     def stream(
         self,
@@ -170,6 +163,7 @@ def _from_run(path: Path) -> Generator:
         },
         card.data.hold_out,
         network,
+        card.model_dump(mode="json", include={"input", "frame", "conditions"}),
     )
 
 
@@ -178,7 +172,8 @@ def _from_json(path: Path) -> Generator:
     offsets = np.array([c.offset_and_scale for c in model.conditions])
     provenance = model.block.get("provenance", {})
     try:
-        bands = provenance.get("card", {}).get("data", {}).get("hold_out", {}).items()
+        card = dict(provenance.get("card", {}))
+        bands = card.get("data", {}).get("hold_out", {}).items()
         hold_out = {str(name): (float(low), float(high)) for name, (low, high) in bands}
     except (AttributeError, TypeError, ValueError) as error:
         raise CaloganError(f"{path}: the 'calogan' block is damaged: {error!r}") from error
@@ -203,4 +198,5 @@ def _from_json(path: Path) -> Generator:
         },
         hold_out,
         network,
+        card,
     )

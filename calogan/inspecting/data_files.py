@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.errors import CaloganError
+from calogan.geometry import Geometry
 from calogan.inspecting.tables import (
     Inspection,
     Table,
@@ -144,30 +148,39 @@ def describe_hdf5(path: Path, preset: str | None = None) -> Inspection:
             for d in found
             if isinstance(d, h5py.Dataset)
         ]
-        names = set(file)
         shapes = {d.name.lstrip("/"): d.shape for d in found if isinstance(d, h5py.Dataset)}
         attributes = {str(k): str(v) for k, v in file.attrs.items()}
     tables = [Table("datasets", ("name", "shape", "type", "range"), few(rows))]
     facts = [("size", size_of(path))]
-    if not {"incident_energies", "showers"} <= names:
+    if "calogan_store" not in attributes:
         facts += [(k, v[:200]) for k, v in attributes.items()]
         dialect = recognise(Contents(path, datasets=shapes), preset)
         facts += dialect_facts(dialect)
-        card = _dialect_card(dialect, path)
-        kind = "HDF5 file, not a store of showers"
+        kind, card = "HDF5 file, not a store of showers", _dialect_card(dialect, path)
+        if dialect is not None and dialect[0].name == "calochallenge":
+            kind = "CaloChallenge HDF5 file; its geometry is in a binning XML file"
+            card = f"{card}{_binning_beside(path, shapes['showers'][1])}"
         return Inspection(path, kind, tuple(facts), tuple(tables), card)
     about = store.info(path)
     facts.append(("showers", f"{about.n_showers:,} of {about.n_voxels} voxels"))
-    if about.geometry is None:
-        kind = "CaloChallenge HDF5 file; its geometry is in a binning XML file"
-    else:
-        kind = f"store of showers, version {about.version}"
-        facts.append(
-            ("conditions", ", ".join(f"{n} [{u}]" if u else n for n, u in about.conditions))
-        )
-        facts += provenance_facts(about.provenance)
+    facts.append(("conditions", ", ".join(f"{n} [{u}]" if u else n for n, u in about.conditions)))
+    facts += provenance_facts(about.provenance)
+    if about.geometry is not None:
         tables.append(geometry_table(about.geometry))
+    kind = f"store of showers, version {about.version}"
     return Inspection(path, kind, tuple(facts), tuple(tables))
+
+
+def _binning_beside(path: Path, n_voxels: int) -> str:
+    """A card's geometry: the binning XML in the file's folder that has as many voxels."""
+    for xml in sorted(path.parent.glob("*.xml")):
+        with suppress(CaloganError):  # other XML
+            if Geometry.load(xml).n_voxels == n_voxels:
+                return f"\n[geometry]\nfile = {json.dumps(xml.name)}\n"
+    return (
+        f"\n# Name the binning XML of these {n_voxels} voxels, if it is not data set 2.\n"
+        '# [geometry]\n# file = "binning.xml"\n'
+    )
 
 
 def _range(dataset: Any) -> str:

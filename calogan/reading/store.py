@@ -89,7 +89,10 @@ class StoreWriter:
         voxels = self.geometry.n_voxels
         rows = min(4096, max(1, CHUNK_BYTES // (4 * voxels)))
         self._showers = ChunkedColumns(self._file, "showers", voxels, rows, pool)
-        self._energies = ChunkedColumns(self._file, "incident_energies", 1, COLUMN_CHUNK, pool)
+        # In double precision the CaloChallenge's classifiers compute, whose weights are double too.
+        self._energies = ChunkedColumns(
+            self._file, "incident_energies", 1, COLUMN_CHUNK, pool, "<f8"
+        )
         self._columns = {
             name: ChunkedColumns(self._file, f"conditions/{name}", None, COLUMN_CHUNK, pool)
             for name, _ in self.conditions
@@ -169,6 +172,10 @@ class StoreWriter:
             if chunk.weights is not None:
                 self._weights.append(chunk.weights)
 
+    def add(self, showers: Showers) -> None:
+        """Add showers with all they hold."""
+        self.append(showers.energies, showers.conditions, showers.overflow, showers.weights)
+
     def _finish(self) -> None:
         if not self.n_showers:
             raise CaloganError(f"no showers to write to {self.path}")
@@ -205,7 +212,15 @@ def save(
         conditions = [("energy", "GeV"), *((name, showers.unit(name)) for name in others)]
     provenance = showers.provenance if provenance is None else provenance
     with StoreWriter(path, showers.geometry, conditions, provenance) as writer:
-        writer.append(showers.energies, showers.conditions, showers.overflow, showers.weights)
+        writer.add(showers)
+
+
+def is_store(path: str | Path) -> bool:
+    """Whether a file is a store, rather than one of another format."""
+    if not h5py.is_hdf5(path):
+        return False
+    with open_hdf5(path) as file, reading(path):
+        return "calogan_store" in file.attrs
 
 
 def info(path: str | Path) -> StoreInfo:
@@ -231,7 +246,7 @@ def load(
         about = _describe(file, path)
         first, last, _ = slice(start, stop).indices(about.n_showers)
         rows = slice(first, max(first, last))
-        return _read(file, path, about, _geometry(about, geometry, path), rows)
+        return _read(file, path, about, geometry_of(about, path, geometry), rows)
 
 
 def load_conditions(path: str | Path) -> dict[str, NDArray[np.float32]]:
@@ -248,7 +263,7 @@ def iterate(
         raise CaloganError(f"rows is {rows}, expected 1 or more")
     with open_hdf5(path) as file:
         about = _describe(file, path)
-        whole = _geometry(about, geometry, path)
+        whole = geometry_of(about, path, geometry)
         for start in range(0, about.n_showers, rows):
             stop = min(start + rows, about.n_showers)
             yield _read(file, path, about, whole, slice(start, stop))
@@ -339,7 +354,11 @@ def _attribute(file: h5py.File, path: str | Path, name: str) -> Any:
         raise CaloganError(f"attribute '{name}' of {path} is not JSON: {error}") from error
 
 
-def _geometry(about: StoreInfo, given: Geometry | None, path: str | Path) -> Geometry:
+def geometry_of(about: StoreInfo, path: str | Path, given: Geometry | None = None) -> Geometry:
+    """The cells of a store, or those given for a CaloChallenge file, which does not hold them.
+
+    Raises CaloganError if they are neither known nor given, or do not agree.
+    """
     if about.geometry is None and given is None:
         raise CaloganError(
             f"{path} is a CaloChallenge file without its geometry; give it, for example "

@@ -138,6 +138,17 @@ def test_evaluate_writes_report_and_metrics(workspace: Path) -> None:
     assert "<html" in (workspace / "report/report.html").read_text()
 
 
+def test_report_and_its_old_name(workspace: Path) -> None:
+    found = calogan("report", "report", "report", "--name", "a", "--name", "b", cwd=workspace)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("| | a | b | Geant4 itself |")
+    command = ("compare", "report/metrics.json", "-o", "side.html")
+    assert calogan(*command, cwd=workspace).stdout.startswith("| | report | Geant4 itself |")
+    assert 'id="talk"' in (workspace / "side.html").read_text()
+    found = calogan("compare", "report", "-o", "side.md", cwd=workspace)
+    assert (workspace / "side.md").read_text() == found.stdout
+
+
 def test_evaluate_refuses_the_training_events(workspace: Path) -> None:
     found = calogan("evaluate", "run", "--reference", "train.h5", "--output", "no", cwd=workspace)
     assert found.returncode == 2
@@ -184,7 +195,7 @@ def test_generate_writes_what_the_ending_says(workspace: Path) -> None:
     # Refused before the model is looked for.
     found = calogan("generate", "none.json", "-o", "ending.txt", cwd=workspace)
     assert found.returncode == 2
-    assert "its ending is '.txt', expected .csv, .h5 or .hdf5" in found.stderr
+    assert "its ending is '.txt', expected .h5, .hdf5, .csv or .root" in found.stderr
     found = calogan("generate", "--help", cwd=workspace)
     assert ".csv a line for each cell" in " ".join(found.stdout.split())
 
@@ -254,9 +265,12 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "card",
         "train",
         "evaluate",
-        "compare",
+        "report",
+        "plot",
         "export",
         "generate",
+        "convert",
+        "check",
     ):
         assert re.search(rf"\b{name}\b", found.stdout), name
         assert calogan(name, "--help", cwd=tmp_path).returncode == 0

@@ -70,6 +70,8 @@ def test_what_is_no_evaluation_is_said(folders: list[Path], tmp_path: Path) -> N
     other.write_text("[]")
     with pytest.raises(CaloganError, match="calogan_metrics is None"):
         side_by_side([other])
+    with pytest.raises(CaloganError, match=r"no metrics.json, .*calogan evaluate .* --reference"):
+        side_by_side([tmp_path])
     other.write_text("{")
     with pytest.raises(CaloganError, match="is damaged"):
         side_by_side([other])

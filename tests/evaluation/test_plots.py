@@ -10,7 +10,7 @@ import pytest
 from helpers.evaluations import make_flat, quick, rings, without_classifiers
 from matplotlib.figure import Figure
 
-from calogan import style
+from calogan import panels, style
 from calogan.evaluation import plots
 from calogan.training import curves
 
@@ -62,7 +62,7 @@ def test_a_spectrum_is_logarithmic() -> None:
 def test_every_figure_of_cylinders_can_be_drawn(n_layers: int) -> None:
     geometry = rings(n_layers)
     e = without_classifiers(make_flat(geometry, seed=1), make_flat(geometry, seed=2))
-    layers = plots.spread(n_layers, 2)
+    layers = panels.spread(n_layers, 2)
     figures = [
         plots.profiles(e.profiles[:2], log=True),
         plots.average_showers(e.pictures, geometry, layers),
@@ -94,9 +94,9 @@ def test_nothing_in_a_layer_can_be_drawn() -> None:
 
 
 def test_layers_are_spread_evenly() -> None:
-    assert plots.spread(3, 4) == [0, 1, 2]
-    assert plots.spread(45, 4) == [0, 15, 29, 44]
-    assert plots.spread(1, 4) == [0]
+    assert panels.spread(3, 4) == [0, 1, 2]
+    assert panels.spread(45, 4) == [0, 15, 29, 44]
+    assert panels.spread(1, 4) == [0]
 
 
 def test_the_style_is_left_as_it_was() -> None:

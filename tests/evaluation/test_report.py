@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 from helpers.evaluations import make_flat, quick, rings, without_classifiers
 
+from calogan.errors import CaloganError
 from calogan.evaluation import report
+from calogan.evaluation.compare_evaluations import SideBySide, compare_evaluations
 from calogan.evaluation.results import GROUPS
 
+SCREEN = [f"talk-{name}" for name in ("response", "resolution", "visible", "width", "cells", "auc")]
 SECTIONS = {
-    *("summary", "response", "observables", "profiles", "average", "events"),
+    *("talk", "summary", "response", "observables", "profiles", "average", "events"),
     *("correlations", "distances", "classifiers", "all", "made"),
 }
 
@@ -46,6 +50,7 @@ def test_every_section_and_figure_is_there(page: str) -> None:
     ids = Reader(page).ids
     assert set(ids) >= SECTIONS
     figures = [
+        *SCREEN,
         *("condition-energy", "condition-theta", "longitudinal", "transverse"),
         *("average", "events", "correlations", "roc"),
         *(f"group-{group}" for group in GROUPS),
@@ -57,6 +62,7 @@ def test_every_section_and_figure_is_there(page: str) -> None:
 def test_figures_as_files(tmp_path: Path) -> None:
     report.save_figures(quick(), tmp_path / "figures", "png")
     written = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    assert {f"{name}.png" for name in SCREEN} <= set(written)
     assert {"roc.png", "condition-energy.png", "group-width.png"} <= set(written)
     assert all(content.startswith(b"\x89PNG") for content in written.values())
 
@@ -92,6 +98,20 @@ def test_every_measure_stands_beside_its_floor(page: str) -> None:
             assert f'<strong>{value}</strong></td><td class="n floor">{floor}</td>' in page
 
 
+def test_the_first_screen_says_what_was_found(page: str) -> None:
+    screen = page[page.index('id="talk"') : page.index('id="summary"')]
+    assert screen.count("<svg") == len(SCREEN)
+    by_name = {c.name: c for c in quick().comparisons}
+    assert f"separation power {by_name['response'].separation}" in screen
+    ratios = quick().conditions[0].resolution_ratio
+    assert f"× {max(ratios, key=lambda r: abs(r.value - 1))}" in screen
+    assert (
+        f"features {next(r.auc for r in quick().classifiers if r.name == 'quick_features')}"
+        in screen
+    )
+    assert "arXiv:2410.21611" in screen and "by a small network" in screen
+
+
 def test_text_is_escaped(page: str) -> None:
     assert "&lt;none&gt; &amp; nothing" in page and "<none>" not in page
 
@@ -103,6 +123,44 @@ def test_many_layers_keep_the_page_sane() -> None:
     assert len(text) < 5e6
     assert "4 of 16 layers are drawn: layer_0, layer_5, layer_10, layer_15" in text
     assert "layer_7: centre in x [mm]" in text  # in the table
+
+
+def side_by_side(folder: Path, *changes: dict[str, object]) -> SideBySide:
+    """Evaluations that differ from one another in these settings."""
+    metrics = quick().to_dict()
+    files = []
+    for i, change in enumerate(changes):
+        files.append(folder / f"run-{i}" / "evaluation" / "metrics.json")
+        files[-1].parent.mkdir(parents=True)
+        files[-1].write_text(json.dumps({**metrics, "settings": {**metrics["settings"], **change}}))
+    return compare_evaluations([file.parents[1] for file in files])
+
+
+def test_evaluations_beside_each_other_make_a_page(tmp_path: Path) -> None:
+    found = side_by_side(tmp_path, {}, {"seed": 4, "classifier": "full"}, {"command": "a <b>"})
+    assert found.names == ("run-0", "run-1", "run-2")  # not of the folder in the run
+    page = report.render_comparison(found)
+    reader = Reader(page)
+    assert {f"figure-{name}" for name in SCREEN} | {"talk", "verdicts", "numbers"} <= set(
+        reader.ids
+    )
+    assert len(reader.ids) == len(set(reader.ids))
+    for reference in reader.references:
+        assert reference.startswith(("#", "data:image/png;base64,")), reference[:80]
+    assert "They differ in seed, classifiers</strong>" in page
+    assert "a &lt;b&gt;" in page and "currentColor" in page
+    for line in quick().summary:
+        assert page.count(f'<span class="floor">{line.where}</span>') >= 3
+    for label, values, _ in found.rows:
+        assert f"<th>{label}</th>" in page and str(values[0]) in page
+    alone = report.render_comparison(side_by_side(tmp_path / "alone", {}))
+    assert "beside each other" not in alone and "They differ" not in alone
+
+
+def test_a_page_holds_six_evaluations_at_most(tmp_path: Path) -> None:
+    found = side_by_side(tmp_path, *[{}] * 7)
+    with pytest.raises(CaloganError, match="7 evaluations for one page, expected 6 at most"):
+        report.render_comparison(found)
 
 
 def test_a_single_layer_has_no_correlations() -> None:

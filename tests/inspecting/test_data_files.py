@@ -13,6 +13,7 @@ from helpers.inspections import printed
 from helpers.rootfiles import SAMPLE, write_trees
 from helpers.samples import make_showers
 
+from calogan.card.loading import load_card
 from calogan.errors import CaloganError
 from calogan.inspecting.inspect import inspect
 from calogan.reading import store
@@ -70,6 +71,15 @@ def test_other_hdf5(tmp_path: Path) -> None:
     assert "CaloChallenge HDF5 file; its geometry is in a binning XML" in printed(
         inspect(tmp_path / "b.h5")
     )
+    text = printed(inspect(tmp_path / "b.h5"))
+    assert 'extends = "calochallenge.toml"' in text and '# file = "binning.xml"' in text
+    xml = '<Bins><Bin name="e"><Layer id="0" r_edges="0,1,2,3" n_bin_alpha="1" /></Bin></Bins>'
+    (tmp_path / "other.xml").write_text("<a/>")
+    (tmp_path / "three.xml").write_text(xml)
+    found = inspect(tmp_path / "b.h5")
+    assert '[geometry]\nfile = "three.xml"' in str(found.card)
+    (tmp_path / "b.toml").write_text(str(found.card))
+    assert load_card(tmp_path / "b.toml").build_geometry().n_voxels == 3
     (tmp_path / "c.h5").write_bytes((tmp_path / "b.h5").read_bytes()[:900])
     with pytest.raises(CaloganError, match=r"c\.h5 is not a readable HDF5 file"):
         inspect(tmp_path / "c.h5")

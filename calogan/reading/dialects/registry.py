@@ -5,6 +5,7 @@ from __future__ import annotations
 from calogan.errors import CaloganError, nearest
 from calogan.reading.dialects import (
     branches,
+    calochallenge,
     calogan_hdf5,
     calogan_root,
     edm4hep,
@@ -19,6 +20,7 @@ DIALECTS: tuple[Dialect, ...] = (
     par04.DIALECT,
     calogan_root.DIALECT,
     calogan_hdf5.DIALECT,
+    calochallenge.DIALECT,
     fastcalogan.DIALECT,
     fastcalosim.DIALECT,
     edm4hep.DIALECT,

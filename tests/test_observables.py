@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calogan.evaluation.observables import image, observables, projections
 from calogan.evaluation.results import GROUPS
 from calogan.features import layer_fractions, response
 from calogan.geometry import Geometry
+from calogan.observables import observables, projections
 from calogan.showers import Showers
 
 CARTESIAN = {
@@ -39,7 +39,7 @@ def one_shower(cells: dict[int, float], where: Geometry, energy: float = 1.0) ->
 
 
 def named(showers: Showers) -> dict[str, float]:
-    return {o.name: float(o.values[0]) for o in observables(showers)}
+    return {o.name: float(o.values[0]) for o in observables(showers) if not o.of_cells}
 
 
 def test_a_shower_of_two_cells() -> None:
@@ -67,7 +67,7 @@ def test_a_layer_without_energy_has_no_centre_but_a_sparsity() -> None:
 
 def test_a_single_layer_has_every_group_and_no_fraction_of_itself() -> None:
     found = observables(one_shower({1: 3.0}, geometry(CYLINDRICAL)))
-    assert {o.group for o in found} == set(GROUPS) - {"cell_energy"}
+    assert {o.group for o in found} == set(GROUPS)
     assert "energy_over_visible[b]" not in {o.name for o in found}
     assert {o.layer for o in found} == {None, 0}
 
@@ -78,14 +78,12 @@ def test_fractions_add_up_to_the_response(showers: Showers) -> None:
 
 @pytest.mark.parametrize("fastest", ["first", "last"])
 @pytest.mark.parametrize("layer", [CARTESIAN, CYLINDRICAL])
-def test_projections_and_images_know_the_order_of_voxels(
-    layer: dict[str, object], fastest: str
-) -> None:
+def test_projections_know_the_order_of_voxels(layer: dict[str, object], fastest: str) -> None:
     where = geometry(layer, fastest=fastest)
     shape = where.layers[0].shape
     grid = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
     flat = grid.T.ravel() if fastest == "first" else grid.ravel()
-    np.testing.assert_array_equal(image(flat, where, 0), grid)
+    np.testing.assert_array_equal(flat[where.grids[0]], grid)
     first, second = projections(where)
     np.testing.assert_array_equal(flat @ first.matrix, grid.sum(axis=1))
     np.testing.assert_array_equal(flat @ second.matrix, grid.sum(axis=0))
