@@ -25,6 +25,7 @@ def test_the_public_names_are_frozen() -> None:
         "evaluate_files",
         "evaluate_run",
         "export_run",
+        "interchange",
         "load_card",
         "plots",
         "runner",
