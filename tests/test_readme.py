@@ -30,6 +30,7 @@ DOCUMENTS = [
     "data/README.md",
     "data/models/README.md",
     "data/models/programs.md",
+    "data/workflow/README.md",
     "export/README.md",
 ]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from click.testing import Result
 from helpers.programs import GATED_MODEL
 from helpers.samples import make_showers
 from typer.testing import CliRunner
@@ -20,7 +20,7 @@ from calogan.reading import store
 from calogan.showers import Showers
 
 
-def calogan(*arguments: str | Path) -> Result:
+def calogan(*arguments: str | Path) -> Any:
     return CliRunner().invoke(cli.app, ["plot", *map(str, arguments)])
 
 
