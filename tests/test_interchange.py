@@ -18,7 +18,7 @@ from helpers.programs import GATED_MODEL
 from helpers.samples import make_showers
 from numpy.testing import assert_allclose, assert_array_equal
 
-from calogan import interchange
+from calogan import interchange, runner
 from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
 from calogan.showers import Showers
@@ -208,3 +208,11 @@ def test_momenta_that_cannot_be_are_refused(generator: Generator) -> None:
         interchange.from_momenta(generator, deep, 1)
     with pytest.raises(CaloganError, match=r"knows no conditions \['eta'\]"):
         interchange.from_momenta(generator, deep[0, 0], 1, conditions={"eta": 1.0})
+
+
+def test_the_cpp_runner_makes_showers_of_momenta_too() -> None:
+    photon = vector.obj(px=0, py=1, pz=9)
+    fast = runner.Generator.load(GATED_MODEL)
+    (found,) = interchange.from_momenta(fast, photon, seed=3)
+    made = fast.sample({"energy": np.hypot(1, 9), "theta": np.arctan2(1, 9)}, 3)
+    assert_allclose(ak.sum(found.hits.energy), made.energies.sum(), rtol=1e-5)
