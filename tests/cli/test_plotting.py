@@ -131,6 +131,7 @@ def test_a_bare_file_takes_the_geometry_of_a_model_or_a_file(made: Path, tmp_pat
         (["spectra", "real.h5", "--where", "eta=1"], "--where eta: .*real.h5 has no such cond"),
         (["spectra", "model", "--where", "eta=1"], "--where eta: generator .* no such condition"),
         (["spectra", "real.h5", "--where", "energy=100:200"], "no shower of .*energy=100:200"),
+        (["spectra", "model", "--where", "energy=20:8"], "energy=20:8: found 20 before 8, expec"),
         (["spectra", "real.h5", "--where", "energy=a"], "NAME=LOW:HIGH or NAME=VALUE, such as --w"),
         (["event", "real.h5", "--event", "60"], "real has 60 showers, so there is no event 60"),
         (["spectra", "showers.csv"], "showers.csv is CSV, which says neither"),
