@@ -155,3 +155,8 @@ def test_errors_say_what_to_do(
     with pytest.raises(CaloganError, match=message):
         raise found.exception
     assert not Path("a.svg").exists()
+
+
+def test_help_shows_its_examples_as_they_are_typed() -> None:
+    found = calogan("--help")
+    assert "--show 'width_x[front]' --where" in " ".join(found.output.split())
