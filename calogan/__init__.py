@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from calogan.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from calogan import plots, runner
+    from calogan import interchange, plots, runner
     from calogan.card.keys import Card
     from calogan.card.loading import load_card
     from calogan.conditions import Condition
@@ -39,6 +39,7 @@ __all__ = [
     "evaluate_files",
     "evaluate_run",
     "export_run",
+    "interchange",
     "load_card",
     "plots",
     "runner",
@@ -65,7 +66,12 @@ _HOMES = {
 }
 """The module of each public name; it is imported when the name is first used."""
 
-_MODULES = {"plots": "plots", "runner": "runner", "store": "reading.store"}
+_MODULES = {
+    "interchange": "interchange",
+    "plots": "plots",
+    "runner": "runner",
+    "store": "reading.store",
+}
 """Public modules, by the names that they have here."""
 
 

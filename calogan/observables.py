@@ -300,6 +300,8 @@ def mean_and_error(
 
 def _shares(weights: NDArray[Any] | None, n: int) -> Floats:
     """What each shower counts for, (n,), in sum 1."""
+    if not n:
+        raise CaloganError("there are no showers, expected one or more")
     if weights is None:
         return np.full(n, 1.0 / n)
     total = float(weights.sum(dtype=np.float64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pkgutil
 import re
 import subprocess
@@ -25,6 +26,7 @@ def test_the_public_names_are_frozen() -> None:
         "evaluate_files",
         "evaluate_run",
         "export_run",
+        "interchange",
         "load_card",
         "plots",
         "runner",
@@ -91,6 +93,26 @@ def test_every_part_has_the_same_version() -> None:
         "cpp_examples/CMakeLists.txt": rf"VERSION {re.escape(calogan.__version__)}\b",
         "CITATION.cff": rf"^version: {re.escape(calogan.__version__)}$",
         "CHANGELOG.md": rf"^## {re.escape(calogan.__version__)}\b",
+        ".zenodo.json": rf'"version": "{re.escape(calogan.__version__)}"',
     }
     for name, pattern in places.items():
         assert re.search(pattern, (root / name).read_text(), re.MULTILINE), name
+
+
+def test_the_archive_cites_as_the_citation_does() -> None:
+    root = Path(__file__).parents[1]
+    archive = json.loads((root / ".zenodo.json").read_text())
+    citation = (root / "CITATION.cff").read_text()
+    for field, line in (
+        (archive["title"], 'title: "{}"'),
+        (archive["license"], "license: {}"),
+        (archive["creators"][0]["name"], "  - name: {}"),
+        (", ".join(archive["keywords"]), "keywords: [{}]"),
+    ):
+        assert f"\n{line.format(field)}\n" in citation
+    for related in archive["related_identifiers"]:
+        assert f'"{related["identifier"]}"' in citation
+
+
+def test_types_go_into_what_is_installed() -> None:
+    assert (Path(calogan.__file__).parent / "py.typed").is_file()

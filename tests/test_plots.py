@@ -67,6 +67,8 @@ def test_weights_count_as_copies_do(showers: Showers) -> None:
         assert (make(weighted).variances() > make(copied).variances()).all()
     with pytest.raises(CaloganError, match="weights of 600 showers sum to 0"):
         plots.histogram(replace(showers, weights=np.zeros(600, np.float32)), "response")
+    with pytest.raises(CaloganError, match="there are no showers"):
+        plots.profile(showers.select(slice(0)), "longitudinal")
 
 
 def test_a_profile_has_the_mean_and_its_error(showers: Showers) -> None:

@@ -93,20 +93,19 @@ def plot(
 ) -> None:
     """Draw showers: single ones, averages, spectra, profiles, real beside generated.
 
-    A model or run generates: at the conditions of the first store among the sources, shower by
-    shower, else at conditions drawn from its trained range, or from --where.
-
-    The Python functions of the same names, in calogan.plots, draw into axes of yours.
+    A model or run generates: at the conditions of the first store among the
+    sources, shower by shower; else at conditions drawn from its trained range,
+    or from --where. In Python, calogan.plots draws the same into axes of yours.
 
     Examples:
 
-      calogan plot spectra test.h5 generator.json --name Geant4 --name GAN -o spectra.pdf
+      calogan plot spectra test.h5 generator.json --name Geant4 --name GAN -o a.pdf
 
-      calogan plot spectra test.h5 --show 'width_x[front]' --where energy=20:50 -o width.svg
+      calogan plot spectra test.h5 --show 'width_x\\[front]' --where energy=20:50 -o b.svg
 
-      calogan plot averages test.h5 generator.json --style CMS -o averages.png
+      calogan plot averages test.h5 generator.json --style CMS -o c.png
 
-      calogan plot event generator.json --where energy=10 --where theta=0.1 -o event.svg
+      calogan plot event generator.json --where energy=10 --where theta=0.1 -o d.svg
     """
     from calogan import plots
     from calogan.geometry import Geometry

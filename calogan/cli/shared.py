@@ -113,6 +113,8 @@ def parse_bands(
             raise CaloganError(
                 f"{flag} {option}: expected {expected}, such as {flag} energy=8:12"
             ) from error
+        if values and not low <= high:
+            raise CaloganError(f"{flag} {option}: found {low:g} before {high:g}, expected LOW:HIGH")
         if name in bands:
             raise CaloganError(f"{flag} {option}: '{name}' has a band already, expected one")
         bands[name] = (low, high)

@@ -82,7 +82,7 @@ def compare_evaluations(
             f"found {len(names)} names {list(names)} for {len(paths)} evaluations; "
             "give one for each, in their order"
         )
-    named = [_name(path) for path in paths] if names is None else names
+    named = [_folder(Path(f)) for f in files] if names is None else names
     found = [Stored.read(path, name) for path, name in zip(paths, named, strict=True)]
     rows: dict[str, list[Value | None]] = {}
     floors: dict[str, Value | None] = {}
@@ -115,10 +115,9 @@ def _metrics_file(path: Path) -> Path:
     )
 
 
-def _name(path: Path) -> str:
-    """Of the folder; of the run, if its evaluation is where `calogan evaluate` puts it."""
-    folder = path.resolve().parent
-    return folder.parent.name if folder.name == "evaluation" else folder.name
+def _folder(path: Path) -> str:
+    """Its name, or that of the folder of a file."""
+    return (path if path.is_dir() else path.parent).resolve().name
 
 
 def _cell(value: Value | None) -> str:

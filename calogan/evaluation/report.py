@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,15 +31,6 @@ SVG_DPI = 144
 """Of the images inside figures."""
 
 
-ENVIRONMENT = Environment(
-    loader=PackageLoader("calogan.evaluation"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
-
 def render(evaluation: Evaluation) -> str:
     """The page of one evaluation."""
     layers = panels.spread(evaluation.geometry.n_layers, MAX_LAYERS)
@@ -48,13 +39,13 @@ def render(evaluation: Evaluation) -> str:
             name: svg(figure, name, words) for name, figure, words in _figures(evaluation, layers)
         }
         screen = _screen([_stored(evaluation)])
-    return ENVIRONMENT.get_template("report.html.j2").render(
+    return _page(
+        "report.html.j2",
         evaluation=evaluation,
         settings=evaluation.settings,
         geometry=evaluation.geometry,
         figures=figures,
         screen=screen,
-        published_source=SOURCE,
         groups=GROUPS,
         found={m.name: m for m in evaluation.measures},
         shown_layers=[evaluation.geometry.layers[i].name for i in layers],
@@ -69,15 +60,27 @@ def render_comparison(found: SideBySide) -> str:
     """The page of several evaluations beside each other."""
     with style.drawing():
         screen = _screen(found.evaluations)
-    return ENVIRONMENT.get_template("comparison.html.j2").render(
+    return _page(
+        "comparison.html.j2",
         found=found,
         differing=[SAMPLE[key] for key in found.differing],
         screen=screen,
         unlike=talk.unlike(found.evaluations),
         verdicts=found.verdicts,
-        published_source=SOURCE,
         full=any(e.settings["classifier"] == "full" for e in found.evaluations),
     )
+
+
+def _page(template: str, **values: Any) -> str:
+    """Self-contained HTML, light and dark; all pages name the source of what is published."""
+    environment = Environment(
+        loader=PackageLoader("calogan.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(published_source=SOURCE, **values)
 
 
 def _stored(evaluation: Evaluation) -> Stored:

@@ -208,7 +208,7 @@ def _aucs(evaluations: Sequence[Stored]) -> Figure:
         tick.set_color(color)
         tick.set_fontweight("bold")
     axes.set_ylim(n - 0.4, -0.6)
-    axes.set_xlim(0.47, 1.0)
+    axes.set_xlim(0.47, 1.02)
     axes.set_xlabel("AUC")
     marks = {"high-level features": "o", "all voxels": "s"}
     axes.legend(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from click.testing import Result
 from helpers.programs import GATED_MODEL
 from helpers.samples import make_showers
 from typer.testing import CliRunner
@@ -20,7 +20,7 @@ from calogan.reading import store
 from calogan.showers import Showers
 
 
-def calogan(*arguments: str | Path) -> Result:
+def calogan(*arguments: str | Path) -> Any:
     return CliRunner().invoke(cli.app, ["plot", *map(str, arguments)])
 
 
@@ -131,6 +131,7 @@ def test_a_bare_file_takes_the_geometry_of_a_model_or_a_file(made: Path, tmp_pat
         (["spectra", "real.h5", "--where", "eta=1"], "--where eta: .*real.h5 has no such cond"),
         (["spectra", "model", "--where", "eta=1"], "--where eta: generator .* no such condition"),
         (["spectra", "real.h5", "--where", "energy=100:200"], "no shower of .*energy=100:200"),
+        (["spectra", "model", "--where", "energy=20:8"], "energy=20:8: found 20 before 8, expec"),
         (["spectra", "real.h5", "--where", "energy=a"], "NAME=LOW:HIGH or NAME=VALUE, such as --w"),
         (["event", "real.h5", "--event", "60"], "real has 60 showers, so there is no event 60"),
         (["spectra", "showers.csv"], "showers.csv is CSV, which says neither"),
@@ -154,3 +155,8 @@ def test_errors_say_what_to_do(
     with pytest.raises(CaloganError, match=message):
         raise found.exception
     assert not Path("a.svg").exists()
+
+
+def test_help_shows_its_examples_as_they_are_typed() -> None:
+    found = calogan("--help")
+    assert "--show 'width_x[front]' --where" in " ".join(found.output.split())
