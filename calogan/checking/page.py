@@ -15,7 +15,7 @@ from calogan import panels, style
 from calogan.checking.cells import dead_cells, hot_cells
 from calogan.checking.findings import Finding
 from calogan.checking.scan import Scan
-from calogan.evaluation.report import ENVIRONMENT, svg
+from calogan.evaluation.report import page, svg
 from calogan.files import atomic_path
 from calogan.version import __version__
 
@@ -37,7 +37,8 @@ def write_page(path: str | Path, scans: Sequence[Scan], findings: Sequence[Findi
         distributions = svg(
             _distributions(scans), "distributions", "Visible fraction and conditions of the stores"
         )
-    text = ENVIRONMENT.get_template("check.html.j2").render(
+    text = page(
+        "check.html.j2",
         scans=scans,
         findings=sorted(findings, key=lambda f: [*LEVELS].index(f.level)),
         counts={level: sum(f.level == level for f in findings) for level in LEVELS},

@@ -39,7 +39,7 @@ def render(evaluation: Evaluation) -> str:
             name: svg(figure, name, words) for name, figure, words in _figures(evaluation, layers)
         }
         screen = _screen([_stored(evaluation)])
-    return _page(
+    return page(
         "report.html.j2",
         evaluation=evaluation,
         settings=evaluation.settings,
@@ -60,7 +60,7 @@ def render_comparison(found: SideBySide) -> str:
     """The page of several evaluations beside each other."""
     with style.drawing():
         screen = _screen(found.evaluations)
-    return _page(
+    return page(
         "comparison.html.j2",
         found=found,
         differing=[SAMPLE[key] for key in found.differing],
@@ -71,8 +71,8 @@ def render_comparison(found: SideBySide) -> str:
     )
 
 
-def _page(template: str, **values: Any) -> str:
-    """Self-contained HTML, light and dark; all pages name the source of what is published."""
+def page(template: str, **values: Any) -> str:
+    """Self-contained HTML, light and dark, of a template beside the report's."""
     environment = Environment(
         loader=PackageLoader("calogan.evaluation"),
         autoescape=True,
