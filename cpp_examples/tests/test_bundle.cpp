@@ -1,7 +1,6 @@
 #include <calogan/bundle.hpp>
 #include <unistd.h>
 
-
 #include <atomic>
 #include <filesystem>
 #include <limits>
