@@ -44,9 +44,15 @@ Condition read_condition(const Field& field) {
 
 Reach read_reach(const Field& field, const Condition& condition) {
   const std::vector<double> ends = field.numbers<double>();
-  if (ends.size() != 4 || !std::is_sorted(ends.begin(), ends.end())) {
+  if (ends.size() != 4) {
     field.fail("field ", field.path(), " is ", field.minified(),
-               ", expected four numbers, none smaller than the one before");
+               ", expected four numbers: low, full from, full to, high");
+  }
+  // Where neighbours share much, a member is nowhere full: `full from` may be beyond `full to`.
+  const auto [inner_low, inner_high] = std::minmax(ends[1], ends[2]);
+  if (!(ends[0] <= inner_low && inner_high <= ends[3])) {
+    field.fail("field ", field.path(), " is ", field.minified(),
+               ", expected the two in the middle to be within the first and the last");
   }
   if (condition.logarithmic && !(ends[0] > 0)) {
     field.fail("field ", field.path(), " begins with ", ends[0],
