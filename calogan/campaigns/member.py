@@ -24,9 +24,12 @@ from calogan.campaigns.plan import MemberPlan
 from calogan.card.keys import Card
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
+from calogan.evaluation.evaluate import evaluate_run
+from calogan.exporting.native import export_run
 from calogan.files import read_text, write_json
 from calogan.reading import store
 from calogan.reading.pipeline import voxelize_files
+from calogan.training.loop import Progress, train
 from calogan.training.run import Run
 
 Status = Literal["waiting", "running", "done", "failed"]
@@ -265,8 +268,6 @@ def _select(path: Path, output: Path, conditions: Sequence[Condition]) -> bool:
 
 
 def _train(member: Member, card: Card) -> bool:
-    from calogan.training.loop import Progress, train
-
     run = member.run
     resume = run.training_file.is_file() and any(run.checkpoints.glob("ckpt-*.index"))
     if resume:
@@ -294,8 +295,6 @@ def _train(member: Member, card: Card) -> bool:
 
 
 def _evaluate(member: Member, given: Path) -> bool:
-    from calogan.evaluation.evaluate import evaluate_run
-
     if member.report.is_file():
         return False
     mine = member.folder / "test.h5"
@@ -304,8 +303,6 @@ def _evaluate(member: Member, given: Path) -> bool:
 
 
 def _export(member: Member) -> bool:
-    from calogan.exporting.native import export_run
-
     if member.model.is_file():
         return False
     export_run(member.run.path, member.model)

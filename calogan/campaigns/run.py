@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from calogan.campaigns.cluster import connected
 from calogan.campaigns.member import Member, State, work
@@ -65,14 +66,14 @@ def run_campaign(
     return members
 
 
-def _hand_out(client: object, members: list[Member], retries: int, report: Report) -> None:
+def _hand_out(client: Any, members: list[Member], retries: int, report: Report) -> None:
     from distributed import as_completed
 
     tries = dict.fromkeys(members, 0)
 
-    def submit(member: Member) -> object:
+    def submit(member: Member) -> Any:
         tries[member] += 1
-        return client.submit(  # type: ignore[attr-defined]
+        return client.submit(
             _on_worker, str(member.folder), key=f"{member.name}-{tries[member]}", pure=False
         )
 

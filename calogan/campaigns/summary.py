@@ -126,7 +126,8 @@ def terminal_table(rows: Sequence[Row], title: str) -> Table:
     """The same for the terminal."""
     table = Table(title=escape(title))
     for column in ("member", "", "updates", "score", "off", "close", "equal", "response", "AUC"):
-        table.add_column(column, justify="left" if column in ("member", "") else "right")
+        named = column in ("member", "")
+        table.add_column(column, justify="left" if named else "right", overflow="fold")
     colours = {"failed": "red", "running": "yellow", "waiting": "dim", "done": "green"}
     for row in rows:
         done, planned = row.updates
@@ -134,10 +135,9 @@ def terminal_table(rows: Sequence[Row], title: str) -> Table:
         table.add_row(
             escape(row.member.name),
             f"[{colours[status]}]{status}[/]",
-            f"{done:,}" if done == planned else f"{done:,} of {planned:,}",
+            f"{done:,}" if done == planned else f"{done:,}/{planned:,}",
             "–" if math.isnan(row.score) else f"{row.score:.2f}",
             *(("–",) * 3 if row.counts is None else (str(n) for n in row.counts)),
-            "–" if row.response is None else str(row.response),
-            "–" if row.auc is None else str(row.auc),
+            *("–" if v is None else f"{v.value:.3f}" for v in (row.response, row.auc)),
         )
     return table
