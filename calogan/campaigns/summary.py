@@ -125,7 +125,7 @@ def write_page(rows: Sequence[Row], name: str, folder: Path) -> Path:
 def terminal_table(rows: Sequence[Row], title: str) -> Table:
     """The same for the terminal."""
     table = Table(title=escape(title))
-    for column in ("member", "", "updates", "score", "off", "close", "equal", "response", "AUC"):
+    for column in ("member", "", "updates", "score", "off/close/equal", "response", "AUC"):
         named = column in ("member", "")
         table.add_column(column, justify="left" if named else "right", overflow="fold")
     colours = {"failed": "red", "running": "yellow", "waiting": "dim", "done": "green"}
@@ -137,7 +137,7 @@ def terminal_table(rows: Sequence[Row], title: str) -> Table:
             f"[{colours[status]}]{status}[/]",
             f"{done:,}" if done == planned else f"{done:,}/{planned:,}",
             "–" if math.isnan(row.score) else f"{row.score:.2f}",
-            *(("–",) * 3 if row.counts is None else (str(n) for n in row.counts)),
+            "–" if row.counts is None else "/".join(str(n) for n in row.counts),
             *("–" if v is None else f"{v.value:.3f}" for v in (row.response, row.auc)),
         )
     return table
