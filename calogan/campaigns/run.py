@@ -67,7 +67,7 @@ def run_campaign(
 
 
 def _hand_out(client: Any, members: list[Member], retries: int, report: Report) -> None:
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     tries = dict.fromkeys(members, 0)
 
@@ -87,11 +87,11 @@ def _hand_out(client: Any, members: list[Member], retries: int, report: Report) 
             report(member, state, state.status)
             continue
         state = member.state()
-        if state.status == "running":  # its process had no time to say why
-            reason = f"its worker ended during '{state.step}': killed, or out of memory?"
+        if state.status != "failed":  # its process could not say why
+            reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, KilledWorker):
+                reason = f"its worker ended during '{state.step}': killed, or out of memory?"
             state = member.change(status="failed", reason=reason)
-        elif state.status == "waiting":  # it was never begun
-            state = member.change(status="failed", reason=f"{type(error).__name__}: {error}")
         if tries[member] <= retries:
             report(member, state, "again")
             again = submit(member)
