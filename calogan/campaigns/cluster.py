@@ -56,7 +56,8 @@ def connected(cluster: str, workers: int, options: Mapping[str, Any]) -> Iterato
             yield client
     elif cluster in BATCH_SYSTEMS:
         with _batch_system(cluster, options) as jobs, Client(jobs) as client:
-            jobs.scale(jobs=workers)
+            # A job that ends, at its time limit or before, is followed by another.
+            jobs.adapt(minimum_jobs=workers, maximum_jobs=workers)
             yield client
     else:
         try:
@@ -71,12 +72,19 @@ def connected(cluster: str, workers: int, options: Mapping[str, Any]) -> Iterato
 
 
 def _batch_system(cluster: str, options: Mapping[str, Any]) -> Any:
+    import dask
+
     try:
-        import dask_jobqueue
+        import dask_jobqueue  # it brings its configuration
     except ImportError as error:
         raise CaloganError(
             f"--cluster {cluster} needs dask-jobqueue: pip install 'calogan[cluster]'"
         ) from error
+    if "memory" not in options and not dask.config.get(f"jobqueue.{cluster}.memory", None):
+        raise CaloganError(
+            f"--cluster {cluster} needs to know the memory of a job: set it in [cluster] of the "
+            'campaign card, as in memory = "8GB", or in jobqueue.yaml of dask-jobqueue'
+        )
     try:
         # One member at a time in each job; it may use `job_cpu` processors.
         return getattr(dask_jobqueue, BATCH_SYSTEMS[cluster])(
@@ -85,6 +93,5 @@ def _batch_system(cluster: str, options: Mapping[str, Any]) -> Any:
     except (TypeError, ValueError) as error:
         raise CaloganError(
             f"dask-jobqueue does not take these settings for {cluster}: {error}; set them in "
-            "[cluster] of the campaign card, such as memory and walltime, or in its own "
-            "jobqueue.yaml"
+            "[cluster] of the campaign card, or in its own jobqueue.yaml"
         ) from error

@@ -94,7 +94,7 @@ def test_no_scheduler_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     campaign = nothing_to_train_on(tmp_path)
     for cluster, message in (
         ("nonsense://a", "no dask scheduler at nonsense://a: .*expected local, slurm, htcondor"),
-        ("slurm", r"does not take these settings for slurm: .*\[cluster\] of the campaign card"),
+        ("slurm", r"needs to know the memory of a job: set it in \[cluster\]"),
     ):
         with pytest.raises(CaloganError, match=f"(?s){message}"):
             run_campaign(campaign, tmp_path / "out", cluster=cluster)
@@ -110,7 +110,7 @@ def test_no_scheduler_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_jobs_of_a_batch_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """dask-jobqueue submits by Slurm's commands, here two that run a job at once."""
     commands = {
-        "sbatch": 'cp "$1" "$JOBS"; nohup sh "$1" >"$JOBS/log" 2>&1 & echo "Submitted batch job $!"',
+        "sbatch": 'cp "$1" $JOBS/job.sh; sh $JOBS/job.sh >$JOBS/log 2>&1 & echo "Submitted job $!"',
         "scancel": 'kill "$1"',
     }
     for name, text in commands.items():
@@ -125,6 +125,5 @@ def test_jobs_of_a_batch_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     campaign = nothing_to_train_on(tmp_path, settings)
     members = run_campaign(campaign, tmp_path / "out", cluster="slurm")
     assert all("none.h5" in member.state().reason for member in members)
-    (script,) = (tmp_path / "jobs").glob("*.sh")
-    job = script.read_text()
+    job = (tmp_path / "jobs/job.sh").read_text()
     assert "#SBATCH -p long" in job and "#SBATCH --cpus-per-task=3" in job and "--nthreads 1" in job
