@@ -28,6 +28,7 @@ DOCUMENTS = [
     "cpp_examples/examples/geant4/README.md",
     "cpp_examples/examples/par04/README.md",
     "data/README.md",
+    "data/cards/campaigns.md",
     "data/models/README.md",
     "data/models/programs.md",
     "export/README.md",

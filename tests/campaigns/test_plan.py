@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,21 @@ def test_members_by_name(tmp_path: Path) -> None:
     )
     assert low.card.data.train == str(Path.cwd() / "build/train.h5")
     assert (high.card.data.train, high.card.training.updates) == (str(Path.cwd() / "11.h5"), 7)
+
+
+def test_the_cards_of_the_documents_load(tmp_path: Path) -> None:
+    cards = Path(__file__).parents[2] / "data" / "cards"
+    low, high = load_campaign(cards / "campaign_lar_photons.toml").members
+    assert (low.card.conditions["energy"].high, high.card.conditions["energy"].low) == (10, 5)
+    assert low.card.labels == {"particle": 22}
+    page = (cards / "campaigns.md").read_text(encoding="utf-8")
+    block = re.search(r"In general:\n\n((?:    .*\n|\n)+)", page)
+    assert block
+    text = textwrap.dedent(block[1]).replace('"photons.toml"', '"lar_photons.toml"')
+    members = load_campaign(write(tmp_path, text)).members
+    assert len(members) == 12
+    assert members[2].name == "particle_22-eta_0.25_0.3-energy_1_12"
+    assert members[2].card.input.files == [str(Path.cwd() / "train/pid22_eta0.25*.root")]
 
 
 @pytest.mark.parametrize(
