@@ -288,9 +288,8 @@ def _train(member: Member, card: Card) -> bool:
     try:
         train(card, run.path, resume=resume, report=report)
     finally:
-        import keras
-
-        keras.backend.clear_session()  # the process goes on with the next member
+        if "keras" in sys.modules:  # the process goes on with the next member
+            sys.modules["keras"].backend.clear_session()
     return True
 
 

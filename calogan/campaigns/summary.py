@@ -123,9 +123,9 @@ def write_page(rows: Sequence[Row], name: str, folder: Path) -> Path:
 
 
 def terminal_table(rows: Sequence[Row], title: str) -> Table:
-    """The same for the terminal."""
+    """The same for the terminal; checks are those that are off, close and equal."""
     table = Table(title=escape(title))
-    for column in ("member", "", "updates", "score", "off/close/equal", "response", "AUC"):
+    for column in ("member", "", "updates", "score", "checks", "response", "AUC"):
         named = column in ("member", "")
         table.add_column(column, justify="left" if named else "right", overflow="fold")
     colours = {"failed": "red", "running": "yellow", "waiting": "dim", "done": "green"}

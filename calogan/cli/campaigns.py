@@ -55,7 +55,7 @@ def campaign(
 
     What is done is kept, begun trainings resume from their checkpoints, failed generators are tried
     again. OUT/campaign.html has all of them, the worst first; OUT/members/NAME has the run, the
-    report, generator.json, and log.txt. The exit status is 1 if any generator failed.
+    report, generator.json, and log.txt. The exit status is 1 unless all generators are done.
 
     The card names a run card, and in what the generators differ:
 
@@ -110,7 +110,7 @@ def _sum_up(members: Sequence[Member], name: str, folder: Path) -> int:
 
     rows = summarise(members)
     page = write_page(rows, name, folder)
-    out.print(terminal_table(rows, f"Campaign {name}, the worst first"))
+    out.print(terminal_table(rows, f"Campaign {name}, the worst first; checks: off/close/equal"))
     failed = [row for row in rows if row.state.status == "failed"]
     for row in failed:
         err.print(
@@ -120,7 +120,7 @@ def _sum_up(members: Sequence[Member], name: str, folder: Path) -> int:
             highlight=False,
         )
     out.print(f"table: {page}", markup=False, highlight=False, soft_wrap=True)
-    return 1 if failed else 0
+    return 0 if all(row.state.status == "done" for row in rows) else 1
 
 
 @app.command()
@@ -144,8 +144,8 @@ def bundle(
 
     Each takes the ranges of its conditions, and the labels of its run card, such as a particle's
     number or a slice in eta. Ranges may overlap at their ends: there, showers go over from one
-    generator to the other smoothly. The runner reads bundle.json alone at first, and a generator
-    when it is needed.
+    generator to the other smoothly. Of a campaign's folder all members are taken. The runner reads
+    bundle.json alone at first, and a generator when it is needed.
 
     Examples:
 

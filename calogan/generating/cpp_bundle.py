@@ -62,6 +62,7 @@ class Bundle:
     folder: Path
     _library: Library = field(repr=False)
     _handle: int = field(repr=False)
+    _generators: dict[int, Generator] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def open(folder: str | Path) -> Bundle:
@@ -91,15 +92,18 @@ class Bundle:
 
     def generator(self, member: int) -> Generator:
         """A member, loaded if this is its first use; its weights are the bundle's."""
-        handle = POINTER()
+        if member in self._generators:
+            return self._generators[member]
         if not 0 <= member < len(self.members):
             raise CaloganError(
                 f"bundle '{self.name}' has {len(self.members)} members, counted from 0; "
                 f"was asked for number {member}"
             )
+        handle = POINTER()
         self._library.bundle_generator(self._handle, member, ctypes.byref(handle))
         where = f"{self.folder}: {self.members[member]}"
-        return Generator.adopt(self._library, handle, where, None)
+        made = Generator.adopt(self._library, handle, where, None)
+        return self._generators.setdefault(member, made)
 
     def choose(
         self, conditions: Mapping[str, ArrayLike], seed: int, *, first_event: int = 0

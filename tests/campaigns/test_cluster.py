@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,33 @@ def scheduler(threads: int) -> Iterator[str]:
         host="127.0.0.1",
     ) as cluster:
         yield cluster.scheduler_address
+
+
+def test_the_command_names_what_failed(tmp_path: Path) -> None:
+    nothing_to_train_on(tmp_path)
+
+    def calogan(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "calogan.cli", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+
+    for options in ([], ["--summary"]):
+        found = calogan("campaign", "campaign.toml", "--out", "out", *options)
+        assert found.returncode == 1, found.stderr
+        for name in ("particle_22", "particle_11"):
+            assert f"failed: {name} during 'data': " in found.stderr
+            assert f"log: out/members/{name}/log.txt" in found.stderr.replace(f"{tmp_path}/", "")
+            assert name in found.stdout
+        assert (tmp_path / "out/campaign.html").is_file()
+    found = calogan("bundle", "out", "-o", "bundle")
+    assert found.returncode == 2
+    assert "2 of 2 members have no generator yet, such as particle_11" in found.stderr
+    (tmp_path / "campaign.toml").write_text("cards = 1")
+    assert calogan("campaign", "campaign.toml", "--out", "out").returncode == 2
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "m.json").touch()
+    found = calogan("bundle", "a/m.json", "b/m.json", "-o", "bundle")
+    assert "a/m.json and b/m.json would have one name in the bundle, 'm'" in found.stderr
 
 
 def test_workers_of_a_scheduler(tmp_path: Path) -> None:
