@@ -258,7 +258,8 @@ def _select(path: Path, output: Path, conditions: Sequence[Condition]) -> bool:
             f"{path} does not hold its geometry, so its showers cannot be sorted out; voxelize "
             "with the card, or give each member a store of its own"
         )
-    with store.StoreWriter(output, geometry, about.conditions, about.provenance) as writer:
+    provenance = {**about.provenance, "selected": {c.name: [c.low, c.high] for c in conditions}}
+    with store.StoreWriter(output, geometry, about.conditions, provenance) as writer:
         for showers in store.iterate(path):
             kept = showers.select(inside[start : start + len(showers)])
             start += len(showers)

@@ -19,7 +19,7 @@ from calogan.files import atomic_path
 from calogan.metrics.statistics import Value
 
 ORDER = ("failed", "running", "waiting", "done")
-LEVELS = ("off", "close", "equal")
+LEVELS = ("equal", "close", "off")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _row(member: Member) -> Row:
         metrics = read_metrics(member.metrics)
         levels = [line["level"] for line in metrics["summary"]]
         counts = levels.count("off"), levels.count("close"), levels.count("equal")
-        line = min(metrics["summary"], key=lambda line: LEVELS.index(line["level"]))
+        line = max(metrics["summary"], key=_how_bad)
         if line["level"] != "equal":
             worst = f"{line['name']}, {line['where']}"
         response = _value(metrics["response"]["ratio"])
@@ -88,6 +88,16 @@ def _row(member: Member) -> Row:
         response,
         auc,
     )
+
+
+def _how_bad(line: dict[str, Any]) -> tuple[int, float]:
+    """Of a check: its level, and how many standard deviations it is from its floor."""
+    found, floor = _value(line["found"]), _value(line["floor"])
+    if found is None or floor is None:
+        return LEVELS.index(line["level"]), math.inf
+    error = math.hypot(found.uncertainty, floor.uncertainty)
+    distance = abs(found.value - floor.value)
+    return LEVELS.index(line["level"]), distance / error if error > 0 else math.inf
 
 
 def _value(number: dict[str, Any]) -> Value | None:

@@ -89,6 +89,7 @@ expect 0 "" "$bundle" --energy 5:9 $photon -n 100 --seed 3 -o "$folder/k.csv"
 expect 0 "" "$bundle" --energy 5:9 $photon -n 100 --seed 3 -o "$folder/l.csv" --threads 2 --batch 7
 cmp "$folder/k.csv" "$folder/l.csv" || fail "threads and batch change a bundle's showers"
 expect 2 "covered, all else as asked, is particle 11, 22" "$bundle" --energy 2 --theta 0.1 --particle 11:22 -n 1
+expect 0 "mean cells 0 over 1e+09 MeV" "$bundle" --energy 5:9 $photon -n 5 --threshold 1e9
 expect 2 "no member for energy 30 GeV" "$bundle" --energy 30 --theta 0.1 --particle 11 -n 1
 expect 2 "is for a single model" "$bundle" --energy 2 $photon --allow-extrapolation
 expect 2 "is for a single model" "$bundle" --energy 2 $photon --latents "$folder/a.h5"

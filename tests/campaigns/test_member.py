@@ -56,7 +56,9 @@ def test_from_root_files_to_a_row_of_the_table(tmp_path: Path) -> None:
     tested = store.load_conditions(member.folder / "test.h5")["energy"]
     assert len(tested) == (make_showers(1200, 9).conditions["energy"] <= 20).sum()
     assert not (member.folder / "whole_train.h5").exists()
-    assert store.info(member.folder / "train.h5").provenance["command"] == "voxelize"
+    made_by = store.info(member.folder / "train.h5").provenance
+    assert made_by["command"] == "voxelize"
+    assert made_by["selected"] == {"energy": [1, 20], "theta": [0, 0.35]}
     generator = Generator.load(member.model)
     assert (generator.conditions[0].low, generator.conditions[0].high) == (1, 20)
     block = json.loads(member.model.read_text())["calogan"]
@@ -75,6 +77,9 @@ def test_from_root_files_to_a_row_of_the_table(tmp_path: Path) -> None:
     assert [row.member.name for row in rows] == ["bad", "waiting", "photons"]
     counts = rows[2].counts
     assert counts is not None and counts[0] > 5 and rows[2].worst and rows[2].response
+    summary = json.loads(member.metrics.read_text())["summary"]
+    off = [line for line in summary if line["level"] == "off"]
+    assert rows[2].worst in {f"{line['name']}, {line['where']}" for line in off}
     assert rows[2].auc == max((c.auc for c in classifiers), key=lambda auc: auc.value)
     page = write_page(rows, "<three>", tmp_path).read_text()
     assert "Campaign &lt;three&gt;" in page
