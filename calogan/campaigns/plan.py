@@ -31,7 +31,7 @@ class CampaignCard(BaseModel, extra="forbid", frozen=True):
     test: list[str] = []
     """ROOT files, or one store, to evaluate every member on; none: members are not evaluated."""
     matrix: dict[str, list[Any]] = {}
-    """One member for each combination of the values. A name without a dot is a label (`[labels]` of
+    """One member for each combination of the values. A name without a dot is a tag (`[tags]` of
     the run card): its values are numbers, or intervals [low, high]. One with a dot is a key of the
     run card, such as "conditions.energy"; tables among its values change single keys."""
     members: dict[str, dict[str, Any]] = {}
@@ -75,7 +75,7 @@ class Campaign:
 def load_campaign(path: str | Path) -> Campaign:
     """Read a campaign card and the run card of each member.
 
-    In `input.files`, `data.train` and `test`, {NAME} stands for a label of the member, {NAME[0]}
+    In `input.files`, `data.train` and `test`, {NAME} stands for a tag of the member, {NAME[0]}
     and {NAME[1]} for the ends of an interval; a format may follow, as in {eta[0]:.2f}.
 
     Raises CaloganError naming the member and the key at fault.
@@ -106,15 +106,15 @@ def _member(
     name: str, base: Path | None, tables: list[dict[str, Any]], test: list[str]
 ) -> MemberPlan:
     card = load_card(base, tables=[_nested(table) for table in tables])
-    labels = card.labels
+    tags = card.tags
 
     def placed(text: str) -> str:
         try:
-            return str(Path(text.format_map(labels)).expanduser().absolute())
+            return str(Path(text.format_map(tags)).expanduser().absolute())
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise CaloganError(
                 f"'{text}' cannot be filled in ({type(error).__name__} {error}); "
-                f"the member's labels are {labels}"
+                f"the member's tags are {tags}"
             ) from error
 
     data, files = card.data, card.input.files
@@ -135,7 +135,7 @@ def _combinations(matrix: Mapping[str, list[Any]], path: Path) -> dict[str, dict
     """Name of each member to its keys."""
     found: dict[str, dict[str, Any]] = {}
     for values in product(*matrix.values()):
-        keys = {k if "." in k else f"labels.{k}": v for k, v in zip(matrix, values, strict=True)}
+        keys = {k if "." in k else f"tags.{k}": v for k, v in zip(matrix, values, strict=True)}
         name = "-".join(
             f"{axis.rpartition('.')[2]}_{_words(value)}"
             for axis, value in zip(matrix, values, strict=True)

@@ -318,22 +318,22 @@ class Card(_Section):
     """Used by method "vae"."""
     training: Training = Training()
     selection: SelectionCard = SelectionCard()
-    labels: dict[str, int | float | tuple[int | float, int | float]] = {}
+    tags: dict[str, int | float | tuple[int | float, int | float]] = {}
     """What tells this generator from others of a bundle, beside the ranges of its conditions: a
     value, or an interval [low, high], as in `particle = 22`, `eta = [0.2, 0.25]`. The network does
     not see them."""
 
     @model_validator(mode="after")
-    def _labels_apart(self) -> Card:
-        for name, label in self.labels.items():
+    def _tags_apart(self) -> Card:
+        for name, tag in self.tags.items():
             if name in self.conditions:
                 raise ValueError(
-                    f"labels.{name}: '{name}' is a condition of the generator, whose range says "
-                    "what it takes; leave the label out"
+                    f"tags.{name}: '{name}' is a condition of the generator, whose range says "
+                    "what it takes; leave the tag out"
                 )
-            low, high = label if isinstance(label, tuple) else (label, label)
+            low, high = tag if isinstance(tag, tuple) else (tag, tag)
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise ValueError(f"labels.{name} is {label}, expected a number, or [low, high]")
+                raise ValueError(f"tags.{name} is {tag}, expected a number, or [low, high]")
         return self
 
     @model_validator(mode="after")

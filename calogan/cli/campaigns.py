@@ -142,7 +142,7 @@ def bundle(
 ) -> None:
     """Put many generators into one folder, from which the C++ runner takes the right one.
 
-    Each takes the ranges of its conditions, and the labels of its run card, such as a particle's
+    Each takes the ranges of its conditions, and the tags of its run card, such as a particle's
     number or a slice in eta. Ranges may overlap at their ends: there, showers go over from one
     generator to the other smoothly. Of a campaign's folder all members are taken. The runner reads
     bundle.json alone at first, and a generator when it is needed.

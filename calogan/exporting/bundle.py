@@ -74,8 +74,8 @@ def write_bundle(
 ) -> Path:
     """Copy exported models into a folder with an index; returns the folder.
 
-    A member's ranges are those of its generator's conditions and the labels of its run card
-    (`[labels]`). A bundle that is at `output` is replaced.
+    A member's ranges are those of its generator's conditions and the tags of its run card
+    (`[tags]`). A bundle that is at `output` is replaced.
 
     Parameters
     ----------
@@ -133,10 +133,10 @@ def _read(name: str, path: Path) -> _Member:
         variables = block["conditions"]["variables"]
         units = {c["name"]: (str(c["unit"]), str(c["scale"])) for c in variables}
         ranges = {c["name"]: (float(c["low"]), float(c["high"])) for c in variables}
-        labels = block.get("provenance", {}).get("card", {}).get("labels", {})
-        for label, value in labels.items():
+        tags = block.get("provenance", {}).get("card", {}).get("tags", {})
+        for tag, value in tags.items():
             low, high = value if isinstance(value, list) else (value, value)
-            ranges[label] = float(low), float(high)
+            ranges[tag] = float(low), float(high)
         return _Member(path, name, str(block.get("weights_sha256", "")), units, ranges)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaloganError(
@@ -146,7 +146,7 @@ def _read(name: str, path: Path) -> _Member:
 
 
 def _conditions(members: Sequence[_Member]) -> list[dict[str, str]]:
-    """Those of all members, the generators' own before labels."""
+    """Those of all members, the generators' own before tags."""
     names = dict.fromkeys(n for m in members for n in (*m.units, *m.ranges))
     own = [n for n in names if any(n in m.units for m in members)]
     found = []
@@ -183,8 +183,8 @@ def _hand_over(members: Sequence[_Member], conditions: Sequence[str]) -> None:
             )
             raise CaloganError(
                 f"{one.model} and {two.model} cannot be in one bundle: {what}; ranges may overlap "
-                "at their ends only. Give the generators other ranges, or labels that tell them "
-                "apart ([labels] of the run card)"
+                "at their ends only. Give the generators other ranges, or tags that tell them "
+                "apart ([tags] of the run card)"
             )
         for c in shared:
             lower, upper = (one, two) if one.range(c)[0] < two.range(c)[0] else (two, one)

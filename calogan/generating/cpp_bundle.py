@@ -27,7 +27,7 @@ from calogan.generating.cpp_runner import Generator, encoded, event_numbers
 
 
 class BundleCondition(NamedTuple):
-    """What a bundle's showers are asked for by; a label, such as a particle's number, too."""
+    """What a bundle's showers are asked for by; a tag, such as a particle's number, too."""
 
     name: str
     unit: str

@@ -33,7 +33,7 @@ def from_cells(folder: Path, **sections: dict[str, object]) -> Card:
     fields: dict[str, dict[str, object]] = {
         "input": {"files": [str(folder / "a.root")], "layout": "cells"},
         "conditions": {"energy": energy},
-        "labels": {"particle": 22},
+        "tags": {"particle": 22},
     }
     return make_card(**{**fields, **sections})
 
@@ -62,7 +62,7 @@ def test_from_root_files_to_a_row_of_the_table(tmp_path: Path) -> None:
     generator = Generator.load(member.model)
     assert (generator.conditions[0].low, generator.conditions[0].high) == (1, 20)
     block = json.loads(member.model.read_text())["calogan"]
-    assert block["provenance"]["card"]["labels"] == {"particle": 22}
+    assert block["provenance"]["card"]["tags"] == {"particle": 22}
 
     # A member that has no data fails, is not tried again, and stands first.
     bad = Member(tmp_path / "members" / "bad")
@@ -109,7 +109,7 @@ def test_a_member_that_was_not_trained_takes_another_card(tmp_path: Path) -> Non
     member.begin(MemberPlan("a", card, ()))
     member.change(status="failed", reason="a typing error")
     (member.folder / "train.h5").touch()
-    other = card.model_copy(update={"labels": {"particle": 11}})
+    other = card.model_copy(update={"tags": {"particle": 11}})
     member.begin(MemberPlan("a", other, ()))
     assert member.plan().card == other
     assert (member.state().status, member.state().reason) == ("waiting", "")

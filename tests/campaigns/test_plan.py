@@ -23,14 +23,14 @@ def test_a_matrix_makes_a_member_of_each_combination(folder: Path) -> None:
     names = [member.name for member in campaign.members]
     assert names == [f"particle_{p}-energy_{e}" for p in (22, 11) for e in ("1_8", "6_20", "15_50")]
     last = campaign.members[-1].card
-    assert last.name == "particle_11-energy_15_50" and last.labels == {"particle": 11}
+    assert last.name == "particle_11-energy_15_50" and last.tags == {"particle": 11}
     energy = last.conditions["energy"]
     assert (energy.low, energy.high, energy.scale) == (15, 50, "log")  # the rest is the card's
     assert last.data.train == str(folder / "train_11.h5")
     assert last.training.checkpoint_minutes == 1e-6 and last.training.updates == 80
 
 
-def test_labels_name_files(tmp_path: Path) -> None:
+def test_tags_name_files(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         """
@@ -46,7 +46,7 @@ def test_labels_name_files(tmp_path: Path) -> None:
     assert (one.name, two.name) == ("particle_22-eta_0.2_0.25", "particle_22-eta_0.25_0.3")
     assert one.card.input.files == [str(Path.cwd() / "pid22_eta0.20/*.root")]
     assert two.test == (str(Path.cwd() / "t/pid22.root"), str(Path.cwd() / "0.30.root"))
-    assert one.card.labels == {"particle": 22, "eta": (0.2, 0.25)}
+    assert one.card.tags == {"particle": 22, "eta": (0.2, 0.25)}
     assert one.card.training.updates == 5 and one.card.training.r1 == 0.3
     assert one.card.data.train is None
 
@@ -58,11 +58,11 @@ def test_members_by_name(tmp_path: Path) -> None:
         card = "lar_photons.toml"
         run.training.updates = 5
         [members.low]
-        labels = { particle = 22 }
+        tags = { particle = 22 }
         "conditions.energy.high" = 10
         [members.high]
         data.train = "{particle}.h5"
-        labels.particle = 11
+        tags.particle = 11
         training.updates = 7
         """,
     )
@@ -80,7 +80,7 @@ def test_the_cards_of_the_documents_load(tmp_path: Path) -> None:
     cards = Path(__file__).parents[2] / "data" / "cards"
     low, high = load_campaign(cards / "campaign_lar_photons.toml").members
     assert (low.card.conditions["energy"].high, high.card.conditions["energy"].low) == (10, 5)
-    assert low.card.labels == {"particle": 22}
+    assert low.card.tags == {"particle": 22}
     page = (cards / "campaigns.md").read_text(encoding="utf-8")
     block = re.search(r"In general:\n\n((?:    .*\n|\n)+)", page)
     assert block
@@ -113,10 +113,10 @@ def test_the_cards_of_the_documents_load(tmp_path: Path) -> None:
             "card = 'lar_photons.toml'\nmatrix.energy = [1]",
             "'energy' is a condition of the generator",
         ),
-        ("card = 'lar_photons.toml'\nmatrix.eta = [[2, 1]]", r"labels\.eta is \(2, 1\), expected"),
+        ("card = 'lar_photons.toml'\nmatrix.eta = [[2, 1]]", r"tags\.eta is \(2, 1\), expected"),
         (
             "card = 'lar_photons.toml'\ntest = ['{eta}.root']\nmatrix.a = [1]",
-            r"'\{eta\}\.root' cannot be filled in .*labels are \{'a': 1\}",
+            r"'\{eta\}\.root' cannot be filled in .*tags are \{'a': 1\}",
         ),
     ],
 )

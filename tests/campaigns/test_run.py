@@ -22,7 +22,7 @@ from calogan.errors import CaloganError
 from calogan.generating.cpp_runner import FORMATS
 from calogan.reading import store
 
-LABELS = {"particle_22": 22, "particle_11": 11}
+TAGS = {"particle_22": 22, "particle_11": 11}
 ALONE = {"energy_1_8": (1.0, 6.0), "energy_6_20": (8.0, 15.0), "energy_15_50": (20.0, 50.0)}
 """Where each generator makes all showers of its particle."""
 
@@ -122,10 +122,10 @@ def test_a_bundle_gives_in_cpp_the_showers_of_each_member(
     for member in members_of(out):
         particle, energy = member.name.split("-")
         asked = ["--energy", "{}:{}".format(*ALONE[energy]), *common]
-        label = ["--particle", str(LABELS[particle])]
+        tag = ["--particle", str(TAGS[particle])]
         for source, extra, name in (
             (member.model, [], "alone.h5"),
-            (tmp_path / "bundle", label, "bundled.h5"),
+            (tmp_path / "bundle", tag, "bundled.h5"),
         ):
             subprocess.run(
                 [PROGRAM, source, *asked, *extra, "-o", tmp_path / name],
@@ -136,7 +136,7 @@ def test_a_bundle_gives_in_cpp_the_showers_of_each_member(
         alone, bundled = (store.load(tmp_path / f"{name}.h5") for name in ("alone", "bundled"))
         assert alone.energies.any()
         np.testing.assert_array_equal(bundled.energies, alone.energies)
-        assert (bundled.conditions["particle"] == LABELS[particle]).all()
+        assert (bundled.conditions["particle"] == TAGS[particle]).all()
         given = {name: bundled.conditions[name] for name in ("energy", "theta", "particle")}
         (part,) = bundle.generate(given, 7)
         assert bundle.members[part.member] == member.name

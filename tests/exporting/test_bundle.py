@@ -15,14 +15,14 @@ from calogan.errors import CaloganError
 from calogan.exporting.bundle import write_bundle
 
 
-def model(folder: Path, name: str, labels: dict[str, Any] | None = None, **ranges: Any) -> Path:
-    """The small generator under other ranges, (low, high), and with labels."""
+def model(folder: Path, name: str, tags: dict[str, Any] | None = None, **ranges: Any) -> Path:
+    """The small generator under other ranges, (low, high), and with tags."""
     document = json.loads(GATED_MODEL.read_text())
     block = document["calogan"]
     for condition in block["conditions"]["variables"]:
         low, high = ranges.get(condition["name"], (condition["low"], condition["high"]))
         condition.update(low=low, high=high)
-    block["provenance"] = {"card": {"labels": labels or {}}}
+    block["provenance"] = {"card": {"tags": tags or {}}}
     path = folder / f"{name}.json"
     path.write_text(json.dumps(document))
     return path
@@ -82,7 +82,7 @@ def test_much_shared_by_three(tmp_path: Path) -> None:
     assert set(chosen) == {0, 1, 2}
 
 
-def test_labels_tell_members_apart(tmp_path: Path) -> None:
+def test_tags_tell_members_apart(tmp_path: Path) -> None:
     slices = [[0.0, 0.05], [0.05, 0.1]]
     models = [
         model(tmp_path, f"{particle}_{i}", {"particle": particle, "eta": eta})
@@ -120,11 +120,11 @@ def test_a_coarse_and_two_fine_slices_hand_over(tmp_path: Path) -> None:
         ({}, {"energy": (5, 10)}, "the range of energy of the one lies within that of the other"),
         ({}, {"energy": (1, 10)}, "the range of energy of the one lies within"),
         (
-            {"labels": {"p": 22}},
+            {"tags": {"p": 22}},
             {},
             "the range of p of the one lies within that of the other",
         ),
-        ({"labels": {"p": 22}}, {"labels": {"p": [11, 33]}}, "the range of p of the one lies"),
+        ({"tags": {"p": 22}}, {"tags": {"p": [11, 33]}}, "the range of p of the one lies"),
     ],
 )
 def test_members_that_cover_the_same(
