@@ -114,7 +114,7 @@ sanitize: setup ## the C++ tests, and the fuzzers' corpus, with the sanitizers
 	ctest --test-dir $(BUILD)/sanitize --output-on-failure -L inside
 	$(SANITIZE) -B $(BUILD)/sanitize-threads -DCALOGAN_TSAN=ON
 	cmake --build $(BUILD)/sanitize-threads --parallel 2 --target calogan_tests
-	ctest --test-dir $(BUILD)/sanitize-threads --output-on-failure -R '^(compiled_model|generator)$$'
+	ctest --test-dir $(BUILD)/sanitize-threads --output-on-failure -R '^(compiled_model|generator|bundle)$$'
 
 CPP_SOURCES := $(addprefix cpp_examples/,src/*.cpp app/main.cpp app/options.cpp app/output.cpp fuzz/*.cpp)
 

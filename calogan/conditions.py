@@ -133,11 +133,20 @@ def condition_columns(
     `given` has values (n,) or one for all; `generator` is what errors call it. Raises CaloganError
     if a condition is missing, unknown, not finite, or outside the trained range.
     """
-    names = [c.name for c in conditions]
+    columns = broadcast_columns([c.name for c in conditions], given, generator)
+    for condition in conditions:
+        condition.check(columns[condition.name], allow_extrapolation)
+    return columns
+
+
+def broadcast_columns(
+    names: Sequence[str], given: Mapping[str, ArrayLike], generator: str
+) -> dict[str, NDArray[np.float64]]:
+    """The same without a look at the ranges of the conditions `names`."""
     unknown = sorted(set(given) - set(names))
     if unknown:
-        raise CaloganError(f"{generator} knows no conditions {unknown}; it takes {names}")
-    _check_complete(conditions, given)
+        raise CaloganError(f"{generator} knows no conditions {unknown}; it takes {[*names]}")
+    _check_complete(names, given)
     values = {}
     for name, value in given.items():
         try:
@@ -155,8 +164,6 @@ def condition_columns(
         )
     if shape == (0,):
         raise CaloganError("the conditions are empty: no shower was asked for")
-    for condition in conditions:
-        condition.check(values[condition.name], allow_extrapolation)
     return {name: np.broadcast_to(v, shape) for name, v in values.items()}
 
 
@@ -167,16 +174,16 @@ def network_input(
 
     Raises CaloganError if a condition is missing from `values`.
     """
-    _check_complete(conditions, values)
+    _check_complete([c.name for c in conditions], values)
     return np.stack([c.normalise(values[c.name]) for c in conditions], axis=-1).astype(np.float32)
 
 
-def _check_complete(conditions: Sequence[Condition], values: Mapping[str, ArrayLike]) -> None:
-    missing = [c.name for c in conditions if c.name not in values]
+def _check_complete(names: Sequence[str], values: Mapping[str, ArrayLike]) -> None:
+    missing = [name for name in names if name not in values]
     if missing:
         raise CaloganError(
             f"conditions {missing} are missing; found {sorted(values)}, "
-            f"the generator needs {[c.name for c in conditions]}"
+            f"the generator needs {[*names]}"
         )
 
 

@@ -36,7 +36,15 @@ def test_the_public_names_are_frozen() -> None:
     ]
     for name in calogan.__all__:
         assert getattr(calogan, name) is not None
-    assert calogan.runner.__all__ == ["Generator", "Placement", "SparseShowers", "compile_model"]
+    assert calogan.runner.__all__ == [
+        "Bundle",
+        "BundleCondition",
+        "BundlePart",
+        "Generator",
+        "Placement",
+        "SparseShowers",
+        "compile_model",
+    ]
 
 
 def test_importing_calogan_imports_nothing_heavy() -> None:

@@ -5,6 +5,7 @@ Those of the training loop are in `calogan.card.training`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
@@ -385,6 +386,23 @@ class Card(_Section):
     """Used by method "vae"."""
     training: Training = Training()
     selection: SelectionCard = SelectionCard()
+    tags: dict[str, int | float | tuple[int | float, int | float]] = {}
+    """What tells this generator from others of a bundle, beside the ranges of its conditions: a
+    value, or an interval [low, high], as in `particle = 22`, `eta = [0.2, 0.25]`. The network does
+    not see them."""
+
+    @model_validator(mode="after")
+    def _tags_apart(self) -> Card:
+        for name, tag in self.tags.items():
+            if name in self.conditions:
+                raise ValueError(
+                    f"tags.{name}: '{name}' is a condition of the generator, whose range says "
+                    "what it takes; leave the tag out"
+                )
+            low, high = tag if isinstance(tag, tuple) else (tag, tag)
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise ValueError(f"tags.{name} is {tag}, expected a number, or [low, high]")
+        return self
 
     @model_validator(mode="after")
     def _energy_first(self) -> Card:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -24,13 +24,17 @@ NO_GEOMETRY = (
 
 
 def load_card(
-    path: str | Path | None = None, changes: Sequence[str] = (), preset: str = DEFAULT_CARD
+    path: str | Path | None = None,
+    changes: Sequence[str] = (),
+    tables: Sequence[Mapping[str, Any]] = (),
+    preset: str = DEFAULT_CARD,
 ) -> Card:
     """Read a run card; None: the shipped card `preset`, by default that of the LAr photon sample.
 
     A card may begin with `extends = "OTHER.toml"` (relative to it, or the name of a shipped card):
-    its own keys then replace those of the other, table by table. `changes` replace keys last, each
-    a line of TOML with the key's whole path: "training.r1 = 0.3".
+    its own keys then replace those of the other, table by table. So do those of each of `tables`
+    after that. `changes` replace keys last, each a line of TOML with the key's whole path:
+    "training.r1 = 0.3".
 
     Raises CaloganError naming the key path, the value found, and what is allowed.
     """
@@ -38,6 +42,8 @@ def load_card(
         fields, folder = _read_shipped(preset), Path()
     else:
         fields, folder = _read_extended(Path(path), ())
+    for table in tables:
+        fields = _merge(fields, dict(table))
     for change in changes:
         fields = _merge(fields, parse_toml(change, f"change {change!r}"))
     return _validate(fields, str(path or f"card {preset}"), folder)
@@ -120,7 +126,7 @@ def _validate(fields: dict[str, Any], where: str, folder: Path) -> Card:
         card = Card.model_validate(fields)
         _check_images(card)
     except ValidationError as error:
-        raise CaloganError(_explain(error, where)) from error
+        raise CaloganError(explain(error, where, Card)) from error
     except CaloganError as error:
         raise CaloganError(f"{where}: {error}") from error
     return card
@@ -134,12 +140,13 @@ def _check_images(card: Card) -> None:
         raise CaloganError(f"'critic.layout': {error}") from error
 
 
-def _explain(error: ValidationError, where: str) -> str:
+def explain(error: ValidationError, where: str, model: type[BaseModel]) -> str:
+    """What is wrong with the keys of a card, which is a `model`, in words."""
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "card"
         if item["type"] == "extra_forbidden":
-            known = _known_keys(item["loc"])
+            known = _known_keys(item["loc"], model)
             hint = f"; nearest: {nearest(str(item['loc'][-1]), known)}" if known else ""
             lines.append(f"{where}: unknown key '{key}'{hint}")
         elif item["type"] == "missing":
@@ -153,8 +160,8 @@ def _explain(error: ValidationError, where: str) -> str:
     return "\n".join(lines)
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    fields = Card.model_fields
+def _known_keys(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    fields = model.model_fields
     for part in location[:-1]:
         kind: Any = ConditionCard if part == "conditions" else None
         if kind is None and part in fields:

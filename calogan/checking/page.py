@@ -15,7 +15,8 @@ from calogan import panels, style
 from calogan.checking.cells import dead_cells, hot_cells
 from calogan.checking.findings import Finding
 from calogan.checking.scan import Scan
-from calogan.evaluation.report import page, svg
+from calogan.evaluation.pages import page
+from calogan.evaluation.report import svg
 from calogan.files import atomic_path
 from calogan.version import __version__
 
@@ -39,6 +40,7 @@ def write_page(path: str | Path, scans: Sequence[Scan], findings: Sequence[Findi
         )
     text = page(
         "check.html.j2",
+        "calogan.checking",
         scans=scans,
         findings=sorted(findings, key=lambda f: [*LEVELS].index(f.level)),
         counts={level: sum(f.level == level for f in findings) for level in LEVELS},

@@ -31,8 +31,12 @@ from calogan.cli import exporting
 # isort: split
 from calogan.cli import generating
 
+# isort: split
+from calogan.cli import campaigns
+
 __all__ = [
     "app",
+    "campaigns",
     "checking",
     "evaluation",
     "exporting",

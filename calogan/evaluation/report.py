@@ -10,15 +10,15 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from calogan import panels, style
 from calogan.evaluation import plots, talk
 from calogan.evaluation.compare_evaluations import SAMPLE, SideBySide
+from calogan.evaluation.pages import page
 from calogan.evaluation.published import SOURCE
 from calogan.evaluation.results import GROUPS, Comparison, Evaluation
 from calogan.evaluation.stored import Stored
@@ -41,6 +41,7 @@ def render(evaluation: Evaluation) -> str:
         screen = _screen([_stored(evaluation)])
     return page(
         "report.html.j2",
+        published_source=SOURCE,
         evaluation=evaluation,
         settings=evaluation.settings,
         geometry=evaluation.geometry,
@@ -62,6 +63,7 @@ def render_comparison(found: SideBySide) -> str:
         screen = _screen(found.evaluations)
     return page(
         "comparison.html.j2",
+        published_source=SOURCE,
         found=found,
         differing=[SAMPLE[key] for key in found.differing],
         screen=screen,
@@ -69,18 +71,6 @@ def render_comparison(found: SideBySide) -> str:
         verdicts=found.verdicts,
         full=any(e.settings["classifier"] == "full" for e in found.evaluations),
     )
-
-
-def page(template: str, **values: Any) -> str:
-    """Self-contained HTML, light and dark, of a template beside the report's."""
-    environment = Environment(
-        loader=PackageLoader("calogan.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(published_source=SOURCE, **values)
 
 
 def _stored(evaluation: Evaluation) -> Stored:

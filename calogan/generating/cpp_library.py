@@ -48,10 +48,14 @@ _STATUS: dict[str, tuple[Any, ...]] = {
         *(*_CONDITIONS, _NUMBER, _NUMBER),
         *(POINTER, POINTER, _SIZE, POINTER, _SIZE),
     ),
+    "bundle_open": (ctypes.c_char_p, ctypes.POINTER(POINTER)),
+    "bundle_get_condition": (POINTER, _SIZE, ctypes.POINTER(ConditionStruct)),
+    "bundle_choose": (*_CONDITIONS, _NUMBER, _NUMBER, POINTER, _SIZE),
+    "bundle_generator": (POINTER, _SIZE, ctypes.POINTER(POINTER)),
     "place_along": (POINTER, POINTER, POINTER, ctypes.POINTER(PlacementStruct)),
     "place_facing": (POINTER, POINTER, POINTER, POINTER, ctypes.POINTER(PlacementStruct)),
 }
-"""Functions of runner.h that return a status, and their arguments."""
+"""Functions of runner.h and bundle.h that return a status, and their arguments."""
 _VALUES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "last_error": (ctypes.c_char_p, ()),
     "version": (ctypes.c_char_p, ()),
@@ -65,12 +69,18 @@ _VALUES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "n_conditions": (_SIZE, (POINTER,)),
     "latent_size": (_SIZE, (POINTER,)),
     "readout_threshold": (ctypes.c_double, (POINTER,)),
+    "bundle_free": (None, (POINTER,)),
+    "bundle_name": (ctypes.c_char_p, (POINTER,)),
+    "bundle_size": (_SIZE, (POINTER,)),
+    "bundle_n_loaded": (_SIZE, (POINTER,)),
+    "bundle_n_conditions": (_SIZE, (POINTER,)),
+    "bundle_member_name": (ctypes.c_char_p, (POINTER, _SIZE)),
 }
 """The others: what they return, and their arguments."""
 
 
 class Library:
-    """The functions of runner.h; those that fail raise."""
+    """The functions of runner.h and bundle.h; those that fail raise."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

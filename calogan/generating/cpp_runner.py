@@ -65,10 +65,10 @@ def compile_model(model: str | Path, output: str | Path, weights: str = "float32
     """
     if weights not in FORMATS:
         raise CaloganError(f"weights is {weights!r}, expected one of {', '.join(FORMATS)}")
-    load_library().compile(_encoded(model), _encoded(output), FORMATS.index(weights))
+    load_library().compile(encoded(model), encoded(output), FORMATS.index(weights))
 
 
-def _encoded(path: str | Path) -> bytes:
+def encoded(path: str | Path) -> bytes:
     encoded = os.fsencode(path)
     if b"\0" in encoded:
         raise CaloganError(f"the path {str(path)!r} has a null character")
@@ -155,8 +155,16 @@ class Generator:
                 f"{path} is a folder, expected a model file; "
                 "of a run, make one with `calogan export RUN -o MODEL.json`"
             )
-        library, strict, free = load_library(), POINTER(), POINTER()
-        library.load(_encoded(path), ctypes.byref(strict))
+        library, strict = load_library(), POINTER()
+        library.load(encoded(path), ctypes.byref(strict))
+        return Generator.adopt(library, strict, str(path), readout_threshold)
+
+    @staticmethod
+    def adopt(
+        library: Library, strict: ctypes.c_void_p, path: str, readout_threshold: float | None
+    ) -> Generator:
+        """Of a handle of the library's, which is this generator's from now on."""
+        free = POINTER()
         try:
             library.copy(strict, ctypes.byref(free))
             library.allow_extrapolation(free, 1)
@@ -173,7 +181,7 @@ class Generator:
                 library.latent_size(strict),
                 library.readout_threshold(strict),
                 {
-                    "model": str(path),
+                    "model": path,
                     "weights_sha256": library.weights_sha256(strict).decode(),
                     **({} if weights == "float32" else {"weights_format": weights}),
                     "inputs_sha256": [library.inputs_sha256(strict, i).decode() for i in inputs],
@@ -205,7 +213,7 @@ class Generator:
         """Make one shower for each entry of the conditions; arguments as those of `generate`."""
         values = self._values(conditions, allow_extrapolation)
         kept = {c.name: values[:, i].astype(np.float32) for i, c in enumerate(self.conditions)}
-        seed, first_event = _event_numbers(seed, first_event, len(values))
+        seed, first_event = event_numbers(seed, first_event, len(values))
         energies = self._generate(values, seed, first_event, None, threads, allow_extrapolation)
         made_by = {
             "command": "generate",
@@ -242,7 +250,7 @@ class Generator:
         allow_extrapolation : take conditions outside the trained range
         """
         values = self._values(conditions, allow_extrapolation)
-        seed, first_event = _event_numbers(seed, first_event, len(values))
+        seed, first_event = event_numbers(seed, first_event, len(values))
         return self._generate(values, seed, first_event, out, threads, allow_extrapolation)
 
     def generate_from(
@@ -284,7 +292,7 @@ class Generator:
     ) -> SparseShowers:
         """The cells over the readout threshold alone; arguments and energies as of `generate`."""
         values = self._values(conditions, allow_extrapolation)
-        seed, first_event = _event_numbers(seed, first_event, len(values))
+        seed, first_event = event_numbers(seed, first_event, len(values))
         hits = np.zeros(len(values) + 1, np.int64)
 
         def make(part: slice) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
@@ -381,7 +389,7 @@ def _address(pointer: ctypes.c_void_p) -> int:
     return pointer.value or 0
 
 
-def _event_numbers(seed: SupportsIndex, first_event: SupportsIndex, n: int) -> tuple[int, int]:
+def event_numbers(seed: SupportsIndex, first_event: SupportsIndex, n: int) -> tuple[int, int]:
     """Both as Python's, checked: ctypes would cut them to 64 bits without a word."""
     numbers = []
     for name, value, end in (("seed", seed, 2**64), ("first_event", first_event, 2**64 - n + 1)):

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <thread>
@@ -34,12 +35,18 @@ std::string range_of(const Condition& condition) {
               condition.unit);
 }
 
-void describe(const Generator& generator) {
-  std::cout << generator.name() << '\n';
-  for (const Condition& condition : generator.conditions()) {
+void describe(const Source& source) {
+  std::cout << source.name() << '\n';
+  for (const Condition& condition : source.conditions()) {
     std::cout << text("  --", condition.name, "  ", range_of(condition),
                       condition.logarithmic ? ", log scale" : "", "\n");
   }
+  if (const auto& bundle = source.bundle()) {
+    std::cout << text("  ", bundle->size(), bundle->size() == 1 ? " member" : " members",
+                      ", of which the first is ", bundle->member_name(0), "\n");
+    return;
+  }
+  const Generator& generator = source.generator();
   std::vector<std::size_t> cells(generator.layers().size());
   for (const Cell& cell : generator.cells()) ++cells[cell.layer];
   for (std::size_t i = 0; i < cells.size(); ++i) {
@@ -59,14 +66,13 @@ void describe(const Generator& generator) {
 // Conditions of each shower: from a column of a file, or drawn from a range.
 class Conditions {
  public:
-  Conditions(const Options& options, const Generator& generator) : seed_(options.seed) {
-    const std::map<std::string, Range> ranges = parse_conditions(options, generator);
-    const auto& wanted = generator.conditions();
+  Conditions(const Options& options, const std::vector<Condition>& wanted) : seed_(options.seed) {
+    const std::map<std::string, Range> ranges = parse_conditions(options, wanted);
     if (!options.like.empty() && !ranges.empty()) {
       fail("--like gives all conditions; leave out --" + ranges.begin()->first);
     }
     columns_.resize(wanted.size());
-    if (!options.like.empty()) columns_ = read_conditions(options.like, generator);
+    if (!options.like.empty()) columns_ = read_conditions(options.like, wanted);
     std::string missing;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       logarithmic_.push_back(wanted[i].logarithmic);
@@ -94,15 +100,15 @@ class Conditions {
   // The number of showers, if a file says it.
   std::optional<std::uint64_t> n() const { return n_; }
 
-  // Throws Error if the generator does not take the ends of a range, or a file's first entries.
-  void check(const Generator& generator) const {
+  // Throws Error if the source does not take the ends of a range, or a file's first entries.
+  void check(const Source& source) const {
     for (const auto end : {&Range::low, &Range::high}) {
       std::vector<double> values;
       for (std::size_t i = 0; i < ranges_.size(); ++i) {
         values.push_back(
             static_cast<float>(columns_[i].empty() ? ranges_[i].*end : columns_[i].front()));
       }
-      generator.check_conditions(values);
+      source.check_conditions(values);
     }
   }
 
@@ -190,6 +196,9 @@ int compile(const Options& options) {
       !options.conditions.empty()) {
     fail("--compile makes no showers; compile first, then generate from the result");
   }
+  if (std::filesystem::is_directory(options.model)) {
+    fail(options.model, " is a bundle; compile its members before they are bundled");
+  }
   const Clock::time_point start = Clock::now();
   Generator::compile(options.model, options.compile, options.weights.value_or(Weights::float32));
   const double compiling = seconds_since(start);
@@ -207,26 +216,28 @@ int run(const Options& options) {
   if (options.weights) fail("--weights is for --compile");
   if (!options.output.empty()) check_output_name(options.output);
   const Clock::time_point start = Clock::now();
-  Generator generator = Generator::load(options.model);
-  const double loading = seconds_since(start);
-  if (options.threshold) generator.set_readout_threshold(*options.threshold);
-  generator.allow_extrapolation(options.allow_extrapolation);
+  Source source(options);
 
   const bool asked = options.number || !options.like.empty() || !options.output.empty() ||
                      !options.conditions.empty();
   if (!asked) {
-    describe(generator);
+    describe(source);
     return 0;
   }
-  const Conditions conditions(options, generator);
+  const Conditions conditions(options, source.conditions());
   if (options.number && conditions.n()) {
     fail(options.like, " gives the number of showers; leave out --number");
   }
   const std::uint64_t n = conditions.n() ? *conditions.n() : options.number.value_or(1000);
   if (n == 0) fail(options.like, " holds no showers");
-  conditions.check(generator);  // before anything is computed or written
+  conditions.check(source);  // before anything is computed or written
+  source.prepare(n, options, [&](std::uint64_t first, std::size_t count, double* out) {
+    conditions.fill(first, options.first_event, count, out);
+  });
+  const double loading = seconds_since(start);
 
-  const std::size_t k = generator.conditions().size();
+  const Generator& generator = source.generator();
+  const std::size_t k = source.conditions().size();
   const std::size_t n_voxels = generator.n_voxels();
   std::vector<float> latents;
   if (!options.latents.empty()) {
@@ -248,7 +259,7 @@ int run(const Options& options) {
 
   std::unique_ptr<Output> output;
   if (!options.output.empty()) {
-    output = make_output(options.output, generator,
+    output = make_output(options.output, source,
                          {options.seed, options.first_event, n, options.model, options.like});
   }
 
@@ -258,7 +269,7 @@ int run(const Options& options) {
       const Span given(values.data() + at * k, count * k);
       float* const out = energies.data() + at * n_voxels;
       if (latents.empty()) {
-        generator.generate(count, given, options.seed, options.first_event + first + at, out);
+        source.generate(count, given, options.seed, options.first_event + first + at, out);
       } else {
         generator.generate_from(count, given, latents.data() + (first + at) * generator.latent_size(),
                                 out);

@@ -14,11 +14,12 @@ namespace {
 
 }  // namespace
 
-std::unique_ptr<Output> make_store(const std::string& path, const Generator&, const RunInfo&) {
+std::unique_ptr<Output> make_store(const std::string& path, const Source&, const RunInfo&) {
   refuse(path);
 }
 
-std::vector<std::vector<double>> read_conditions(const std::string& path, const Generator&) {
+std::vector<std::vector<double>> read_conditions(const std::string& path,
+                                                 const std::vector<Condition>&) {
   refuse(path);
 }
 

@@ -21,7 +21,9 @@ usage: calogan-generate MODEL.json --CONDITION VALUE|LOW:HIGH ... [-n N] [-o OUT
        calogan-generate MODEL.json
 
 The last form shows the model: its conditions with their units and trained ranges, its layers.
-A compiled model takes the place of MODEL.json in all others.
+A compiled model takes the place of MODEL.json in all others; so does BUNDLE, a folder made by
+'calogan bundle', which has a generator for each range of conditions. Its members are loaded as they
+are needed; those that make the showers of one file must have the same cells.
 Options may stand in any order, before the model or after it.
 
 conditions
@@ -43,7 +45,7 @@ options
   --first-event N       number of the first shower, default 0: jobs with one seed and different
                         event numbers make different showers
   --threshold MEV       cells below this are 0; default: what the model was made for
-  --allow-extrapolation take conditions outside the trained range
+  --allow-extrapolation take conditions outside the trained range; not with a bundle
   --threads N           default 1
   --batch N             showers computed together, default up to 1024
   --latents FILE.h5     take the random numbers from data set 'latents' (n, latent size) instead
@@ -65,6 +67,7 @@ examples
   calogan-generate generator.json --energy 10 --theta 0.1 -n 1000 -o showers.csv
   calogan-generate generator.json --energy 1:50 --theta 0:0.35 -n 100000 --threads 4 -o showers.h5
   calogan-generate generator.json --like geant4.h5 --seed 2 -o generated.h5
+  calogan-generate endcap --energy 1:50 --eta 1.5:1.6 --particle 22 -o showers.h5
 )";
 
 namespace {
@@ -213,12 +216,12 @@ Options parse_options(const std::vector<std::string>& arguments) {
   return options;
 }
 
-std::map<std::string, Range> parse_conditions(const Options& options, const Generator& generator) {
+std::map<std::string, Range> parse_conditions(const Options& options,
+                                              const std::vector<Condition>& known) {
   std::map<std::string, Range> out;
   for (const auto& given : options.conditions) {
     const std::string& name = given.first;
     const std::string& value = given.second;
-    const auto& known = generator.conditions();
     const auto condition = std::find_if(known.begin(), known.end(),
                                         [&](const Condition& c) { return c.name == name; });
     const std::string option = "--" + name;

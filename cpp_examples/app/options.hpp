@@ -44,7 +44,8 @@ struct Options {
 Options parse_options(const std::vector<std::string>& arguments);
 
 // The value or range of each condition that was given. Throws Error for a name the model lacks.
-std::map<std::string, Range> parse_conditions(const Options& options, const Generator& generator);
+std::map<std::string, Range> parse_conditions(const Options& options,
+                                              const std::vector<Condition>& known);
 
 // The name most like `wanted`, or "" if none is close.
 std::string nearest(const std::string& wanted, const std::vector<std::string>& names);

@@ -22,20 +22,20 @@ void append_exact(std::string& out, Number value) {
 
 class Csv : public Output {
  public:
-  Csv(const std::string& path, const Generator& generator, const RunInfo& info)
-      : n_conditions_(generator.conditions().size()),
+  Csv(const std::string& path, const Source& source, const RunInfo& info)
+      : n_conditions_(source.conditions().size()),
         event_(info.first_event),
         path_(path),
         temporary_(path),
         file_(std::fopen(temporary_.path().c_str(), "wb")) {
     if (!file_) fail("cannot write ", temporary_.path(), ": ", std::strerror(errno));
     buffer_ = "event";
-    for (const Condition& condition : generator.conditions()) {
+    for (const Condition& condition : source.conditions()) {
       buffer_ += ',' + condition.name;
       if (!condition.unit.empty()) buffer_ += '_' + condition.unit;
     }
     buffer_ += ",layer,cell,x_mm,y_mm,z_mm,energy_MeV\n";
-    for (const Cell& cell : generator.cells()) {
+    for (const Cell& cell : source.generator().cells()) {
       std::string columns;
       append_exact(columns, cell.layer);
       columns += ',';
@@ -110,11 +110,11 @@ void check_output_name(const std::string& path) {
   }
 }
 
-std::unique_ptr<Output> make_output(const std::string& path, const Generator& generator,
+std::unique_ptr<Output> make_output(const std::string& path, const Source& source,
                                     const RunInfo& info) {
   check_output_name(path);
-  if (ending_of(path) == ".csv") return std::make_unique<Csv>(path, generator, info);
-  return make_store(path, generator, info);
+  if (ending_of(path) == ".csv") return std::make_unique<Csv>(path, source, info);
+  return make_store(path, source, info);
 }
 
 }  // namespace calogan::app

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "calogan/runner.hpp"
+#include "source.hpp"
 #include "temporary_file.hpp"
 
 namespace calogan::app {
@@ -34,16 +35,16 @@ class Output {
 void check_output_name(const std::string& path);
 
 // In the format that the ending of `path` names.
-std::unique_ptr<Output> make_output(const std::string& path, const Generator& generator,
+std::unique_ptr<Output> make_output(const std::string& path, const Source& source,
                                     const RunInfo& info);
 
 // Implemented in store.cpp, or as an error in no_store.cpp when built without HDF5.
-std::unique_ptr<Output> make_store(const std::string& path, const Generator& generator,
+std::unique_ptr<Output> make_store(const std::string& path, const Source& source,
                                    const RunInfo& info);
 
-// One column per condition of the generator; empty for those that the file lacks.
+// One column for each of the conditions; empty for those that the file lacks.
 std::vector<std::vector<double>> read_conditions(const std::string& path,
-                                                 const Generator& generator);
+                                                 const std::vector<Condition>& conditions);
 
 // (n, latent_size)
 std::vector<float> read_latents(const std::string& path, std::size_t latent_size);

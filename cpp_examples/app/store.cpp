@@ -68,12 +68,21 @@ std::string quoted(std::string_view value) {
   return out + '"';
 }
 
-// The keys that `calogan generate` writes, and what tells these showers from its own.
-std::string provenance(const Generator& generator, const RunInfo& info) {
-  std::string inputs;
-  for (const std::string& hash : generator.inputs_sha256()) {
-    inputs += (inputs.empty() ? "" : ", ") + quoted(hash);
+// The keys that `calogan generate` writes, and what tells these showers from its own. Of a bundle, the
+// hashes of the members that were used, which are listed in order.
+std::string provenance(const Source& source, const RunInfo& info) {
+  const Generator& generator = source.generator();
+  std::vector<std::string> hashes = generator.inputs_sha256();
+  std::string weights;
+  for (const Generator& member : source.members()) {
+    for (const std::string& hash : member.inputs_sha256()) {
+      if (std::find(hashes.begin(), hashes.end(), hash) == hashes.end()) hashes.push_back(hash);
+    }
+    weights += (weights.empty() ? "" : ", ") + quoted(member.weights_sha256());
   }
+  weights = source.bundle() ? "[" + weights + "]" : quoted(generator.weights_sha256());
+  std::string inputs;
+  for (const std::string& hash : hashes) inputs += (inputs.empty() ? "" : ", ") + quoted(hash);
   char threshold[64];
   char* const end =
       std::to_chars(threshold, threshold + sizeof threshold, generator.readout_threshold()).ptr;
@@ -83,19 +92,19 @@ std::string provenance(const Generator& generator, const RunInfo& info) {
           : text(", \"weights_format\": ", quoted(name_of(generator.weights())));
   return text("{\"command\": \"generate\", \"producer\": ",
               quoted(text("calogan-generate ", version())), ", \"calogan_version\": ",
-              quoted(version()), ", \"generator\": ", quoted(generator.name()), ", \"model\": ",
-              quoted(info.model_path), ", \"weights_sha256\": ", quoted(generator.weights_sha256()),
-              rounded, ", \"inputs_sha256\": [", inputs, "], \"seed\": ", info.seed, ", \"first_event\": ",
+              quoted(version()), ", \"generator\": ", quoted(source.name()), ", \"model\": ",
+              quoted(info.model_path), ", \"weights_sha256\": ", weights, rounded,
+              ", \"inputs_sha256\": [", inputs, "], \"seed\": ", info.seed, ", \"first_event\": ",
               info.first_event, ", \"readout_threshold_MeV\": ", std::string(threshold, end),
               ", \"like\": ", info.like.empty() ? "null" : quoted(info.like), "}");
 }
 
 class Store : public Output {
  public:
-  Store(const std::string& path, const Generator& generator, const RunInfo& info)
+  Store(const std::string& path, const Source& source, const RunInfo& info)
       : path_(path),
-        n_conditions_(generator.conditions().size()),
-        n_voxels_(generator.n_voxels()),
+        n_conditions_(source.conditions().size()),
+        n_voxels_(source.generator().n_voxels()),
         temporary_(path),
         file_((silence_hdf5(),
                H5Fcreate(temporary_.path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT)),
@@ -104,20 +113,20 @@ class Store : public Output {
     incident_ = create("incident_energies", {n, 1});
     showers_ = create("showers", {n, n_voxels_});
     // Generated showers miss no cell; the fill value is 0 and nothing is stored.
-    create("overflow", {n, generator.layers().size() + 1});
+    create("overflow", {n, source.generator().layers().size() + 1});
     const Handle group(
         H5Gcreate2(file_, "conditions", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose,
         "write " + path_);
     std::string conditions;
-    for (const Condition& condition : generator.conditions()) {
+    for (const Condition& condition : source.conditions()) {
       conditions_.push_back(create("conditions/" + condition.name, {n}));
       conditions += conditions.empty() ? "[" : ", ";
       conditions += text("{\"name\": ", quoted(condition.name), ", \"unit\": ", quoted(condition.unit),
                          "}");
     }
-    set_attribute("geometry", generator.geometry_json());
+    set_attribute("geometry", source.generator().geometry_json());
     set_attribute("conditions", conditions + "]");
-    set_attribute("provenance", provenance(generator, info));
+    set_attribute("provenance", provenance(source, info));
     const Handle scalar(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar");
     const Handle attribute(H5Acreate2(file_, "calogan_store", H5T_STD_I64LE, scalar, H5P_DEFAULT,
                                       H5P_DEFAULT),
@@ -256,17 +265,17 @@ std::vector<std::string> members(const Handle& file, const char* group_name) {
 
 }  // namespace
 
-std::unique_ptr<Output> make_store(const std::string& path, const Generator& generator,
+std::unique_ptr<Output> make_store(const std::string& path, const Source& source,
                                    const RunInfo& info) {
-  return std::make_unique<Store>(path, generator, info);
+  return std::make_unique<Store>(path, source, info);
 }
 
 std::vector<std::vector<double>> read_conditions(const std::string& path,
-                                                 const Generator& generator) {
+                                                 const std::vector<Condition>& conditions) {
   const Handle file = open_file(path);
   std::vector<std::vector<double>> columns;
   const std::vector<std::string> names = members(file, "conditions");
-  for (const Condition& condition : generator.conditions()) {
+  for (const Condition& condition : conditions) {
     columns.emplace_back();
     if (std::find(names.begin(), names.end(), condition.name) != names.end()) {
       columns.back() = read_data<double>(file, path, "conditions/" + condition.name, 1);

@@ -1,85 +1,19 @@
+#include "c_api.hpp"
+
 #include <algorithm>
 #include <cstring>
-#include <limits>
-#include <memory>
-#include <new>
 #include <utility>
-
-#include "calogan/runner.h"
-#include "calogan/runner.hpp"
-#include "text.hpp"
-
-struct calogan_generator {
-  calogan::Generator generator;
-};
 
 namespace {
 
+using namespace calogan::c_api;
 using calogan::Placement;
 using calogan::Span;
 using calogan::Vector;
 using calogan::Weights;
-using calogan::detail::text;
-
-// A mistake in the call itself, such as a buffer that is too small; not one in a file or a condition.
-class BadArgument : public calogan::Error {
- public:
-  using Error::Error;
-};
 
 // A fixed buffer: when memory has run out, there is still room for the message.
 thread_local char last_error[2048] = "";
-
-void keep(const char* message) noexcept {
-  const std::size_t n = std::min(std::strlen(message), sizeof last_error - 1);
-  std::memcpy(last_error, message, n);
-  last_error[n] = '\0';
-}
-
-// Calls f; what it throws becomes a status.
-template <class F>
-calogan_status guarded(F f) noexcept {
-  try {
-    f();
-    return CALOGAN_OK;
-  } catch (const BadArgument& error) {
-    keep(error.what());
-    return CALOGAN_BAD_ARGUMENT;
-  } catch (const calogan::Error& error) {
-    keep(error.what());
-    return CALOGAN_ERROR;
-  } catch (const std::bad_alloc&) {
-    keep("out of memory");
-    return CALOGAN_OUT_OF_MEMORY;
-  } catch (const std::exception& error) {
-    keep(error.what());
-  } catch (...) {
-    keep("unknown exception");
-  }
-  return CALOGAN_INTERNAL;
-}
-
-// Throws if a pointer is null, unless no elements were to be there.
-void check_pointer(const void* pointer, const char* name, std::size_t n = 1) {
-  if (pointer == nullptr && n > 0) throw BadArgument(text("argument ", name, " is null"));
-}
-
-// n showers of `each` elements.
-std::size_t times(std::size_t n, std::size_t each) {
-  if (each > 0 && n > std::numeric_limits<std::size_t>::max() / each) {
-    throw BadArgument(text("argument n is ", n, ", too many showers to number their elements"));
-  }
-  return n * each;
-}
-
-void check_room(const void* pointer, const char* name, const char* size_name, std::size_t room,
-                std::size_t needed) {
-  if (room < needed) {
-    throw BadArgument(text("argument ", size_name, " is ", room, ", but ", name, " needs room for ",
-                           needed, " elements"));
-  }
-  check_pointer(pointer, name, needed);
-}
 
 const calogan::Generator& checked(const calogan_generator* generator) {
   check_pointer(generator, "generator");
@@ -111,16 +45,6 @@ void check_sparse(const calogan::Generator& generator, std::size_t n, const std:
   check_room(cells, "cells", "room", room, needed);
   check_room(energies_mev, "energies_mev", "room", room, needed);
   check_room(offsets, "offsets", "n_offsets", n_offsets, n + 1);
-}
-
-// Runs make(), which gives a Generator, and hands it out.
-template <class Make>
-calogan_status create(calogan_generator** out, Make make) noexcept {
-  return guarded([&] {
-    check_pointer(out, "out");
-    *out = nullptr;
-    *out = std::make_unique<calogan_generator>(calogan_generator{make()}).release();
-  });
 }
 
 // f(generator), or `otherwise` for a null pointer.
@@ -160,6 +84,12 @@ void write(const Placement& placement, calogan_placement& out) {
 }
 
 }  // namespace
+
+void calogan::c_api::keep(const char* message) noexcept {
+  const std::size_t n = std::min(std::strlen(message), sizeof last_error - 1);
+  std::memcpy(last_error, message, n);
+  last_error[n] = '\0';
+}
 
 // What is called here and outside guarded() throws nothing.
 extern "C" {
@@ -281,9 +211,7 @@ calogan_status calogan_get_condition(const calogan_generator* generator, size_t 
       throw BadArgument(text("argument i is ", i, ", but there are ", conditions.size(),
                              " conditions"));
     }
-    const calogan::Condition& condition = conditions[i];
-    *out = {condition.name.c_str(), condition.unit.c_str(), condition.low, condition.high,
-            condition.logarithmic ? 1 : 0};
+    *out = calogan::c_api::describe(conditions[i]);
   });
 }
 

@@ -8,14 +8,10 @@ namespace calogan::detail {
 
 namespace {
 
-// A value that went through single precision may be beyond its range by a rounding error, so 1e-4 of
-// half the range, on the condition's scale, does not count.
 bool outside(const Condition& condition, double value) {
   if (value >= condition.low && value <= condition.high) return false;
   const auto on_scale = [&](double v) { return condition.logarithmic ? std::log(v) : v; };
-  const double low = on_scale(condition.low);
-  const double high = on_scale(condition.high);
-  return std::abs(2 * on_scale(value) - low - high) > (1 + 1e-4) * (high - low);
+  return beyond(on_scale(condition.low), on_scale(condition.high), on_scale(value));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // numbers). Both are scaled as the model file says.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -11,6 +12,12 @@
 #include "network.hpp"
 
 namespace calogan::detail {
+
+// A value that went through single precision may be beyond its range by a rounding error, so 1e-4 of
+// half the range, on the condition's scale, does not count.
+inline bool beyond(double low, double high, double value) {
+  return std::abs(2 * value - low - high) > (1 + 1e-4) * (high - low);
+}
 
 class Inputs {
  public:

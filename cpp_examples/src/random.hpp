@@ -29,7 +29,7 @@ inline Philox4 philox4x32_10(Philox4 counter, Philox2 key) noexcept {
 }
 
 // What the numbers of an event are for; different purposes never share a number.
-enum class Stream : std::uint32_t { latents = 0, conditions = 1 };
+enum class Stream : std::uint32_t { latents = 0, conditions = 1, members = 2 };
 
 // Four words for (seed, event, stream, block).
 inline Philox4 random_block(std::uint64_t seed, std::uint64_t event, Stream stream,

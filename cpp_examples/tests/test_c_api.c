@@ -1,4 +1,5 @@
 /* The C interface from C99, through the shared library. */
+#include <calogan/bundle.h>
 #include <calogan/runner.h>
 
 #include <math.h>
@@ -186,6 +187,51 @@ static void placements(void) {
               "argument lean is null");
 }
 
+/* bundle.json stands beside the model. */
+static void bundles(const char* model, const calogan_generator* g) {
+  char folder[1000];
+  const char* const slash = strrchr(model, '/');
+  CHECK(slash != NULL && (size_t)(slash - model) < sizeof folder);
+  memcpy(folder, model, (size_t)(slash - model));
+  folder[slash - model] = '\0';
+  calogan_bundle* b = NULL;
+  CHECK_FAILS(calogan_bundle_open("/nowhere", &b), CALOGAN_ERROR, "/nowhere/bundle.json");
+  CHECK(b == NULL);
+  CHECK_FAILS(calogan_bundle_open(NULL, &b), CALOGAN_BAD_ARGUMENT, "argument folder is null");
+  CHECK(calogan_bundle_open(folder, &b) == CALOGAN_OK);
+  CHECK(strcmp(calogan_bundle_name(b), "pair") == 0 && calogan_bundle_size(b) == 3);
+  CHECK(strcmp(calogan_bundle_member_name(b, 2), "electrons") == 0);
+  CHECK(calogan_bundle_member_name(b, 3) == NULL && calogan_bundle_name(NULL) == NULL);
+  CHECK(calogan_bundle_n_conditions(b) == 3 && calogan_bundle_n_conditions(NULL) == 0);
+  calogan_condition condition;
+  CHECK(calogan_bundle_get_condition(b, 2, &condition) == CALOGAN_OK);
+  CHECK(strcmp(condition.name, "particle") == 0 && condition.low == 11 && condition.high == 22);
+  CHECK_FAILS(calogan_bundle_get_condition(b, 3, &condition), CALOGAN_BAD_ARGUMENT, "argument i is 3");
+
+  const double asked[] = {3.0, 0.1, 11, 3.0, 0.1, 22};
+  size_t members[2];
+  CHECK(calogan_bundle_choose(b, 2, asked, 6, 1, 0, members, 2) == CALOGAN_OK);
+  CHECK(members[0] == 2 && members[1] == 0 && calogan_bundle_n_loaded(b) == 0);
+  CHECK_FAILS(calogan_bundle_choose(b, 2, asked, 5, 1, 0, members, 2), CALOGAN_BAD_ARGUMENT,
+              "n_conditions is 5, expected 6");
+  CHECK_FAILS(calogan_bundle_choose(b, 2, asked, 6, 1, 0, members, 1), CALOGAN_BAD_ARGUMENT,
+              "members needs room for 2");
+  calogan_generator* member = NULL;
+  CHECK_FAILS(calogan_bundle_generator(b, 3, &member), CALOGAN_ERROR, "was asked for number 3");
+  CHECK(calogan_bundle_generator(b, 0, &member) == CALOGAN_OK && calogan_bundle_n_loaded(b) == 1);
+  double taken[2];
+  CHECK(calogan_bundle_member_conditions(b, 0, 1, asked + 3, 3, taken, 2) == CALOGAN_OK);
+  CHECK(taken[0] == 3.0 && taken[1] == 0.1);
+  CHECK_FAILS(calogan_bundle_member_conditions(b, 0, 1, asked + 3, 3, taken, 1),
+              CALOGAN_BAD_ARGUMENT, "out needs room for 2");
+  calogan_bundle_free(b); /* the member lives on */
+  CHECK(calogan_generate(member, 1, taken, 2, 5, 7, energies, VOXELS) == CALOGAN_OK);
+  CHECK(calogan_generate(g, 1, taken, 2, 5, 7, others, VOXELS) == CALOGAN_OK);
+  CHECK(memcmp(energies, others, sizeof(float) * VOXELS) == 0);
+  calogan_free(member);
+  calogan_bundle_free(NULL);
+}
+
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   calogan_generator* g = NULL;
@@ -197,6 +243,7 @@ int main(int argc, char** argv) {
   showers(g);
   refusals(g);
   placements();
+  bundles(argv[1], g);
   compiling(argv[1]);
   calogan_free(g);
   loading(argv[1]);

@@ -77,7 +77,29 @@ expect 2 "compile first, then generate" "$model" --compile "$compiled" -n 5
 head -c 3000 "$compiled" > "$folder/cut.calogan"
 expect 2 "it is cut short; compile it again" "$folder/cut.calogan"
 
+# A bundle takes a model's place: bundle.json stands beside the model.
+bundle=$(dirname "$model")
+expect 0 "3 members, of which the first is low" "$bundle"
+expect 0 "--particle  11..22" "$bundle"
+photon="--theta 0.1 --particle 22"
+expect 0 "50 showers in" "$bundle" --energy 2:5 $photon -n 50 --seed 3 -o "$folder/i.csv"
+expect 0 "50 showers in" "$model" --energy 2:5 --theta 0.1 -n 50 --seed 3 -o "$folder/j.csv"
+cut -d, -f1-3,5- "$folder/i.csv" | cmp - "$folder/j.csv" || fail "a bundle's showers are not its member's"
+expect 0 "" "$bundle" --energy 5:9 $photon -n 100 --seed 3 -o "$folder/k.csv"
+expect 0 "" "$bundle" --energy 5:9 $photon -n 100 --seed 3 -o "$folder/l.csv" --threads 2 --batch 7
+cmp "$folder/k.csv" "$folder/l.csv" || fail "threads and batch change a bundle's showers"
+expect 2 "covered, all else as asked, is particle 11, 22" "$bundle" --energy 2 --theta 0.1 --particle 11:22 -n 1
+expect 0 "mean cells 0 over 1e+09 MeV" "$bundle" --energy 5:9 $photon -n 5 --threshold 1e9
+expect 2 "no member for energy 30 GeV" "$bundle" --energy 30 --theta 0.1 --particle 11 -n 1
+expect 2 "is for a single model" "$bundle" --energy 2 $photon --allow-extrapolation
+expect 2 "is for a single model" "$bundle" --energy 2 $photon --latents "$folder/a.h5"
+expect 2 "bundle.json: No such file" "$folder"
+expect 2 "is a bundle; compile its members before they are bundled" "$bundle" --compile "$compiled"
+
 if [ "$hdf5" = hdf5 ]; then
+  expect 0 "wrote" "$bundle" --energy 5:9 $photon -n 100 --seed 3 -o "$folder/b.h5"
+  expect 0 "100 showers" "$bundle" --like "$folder/b.h5" --seed 3 -o "$folder/m.csv"
+  cmp "$folder/m.csv" "$folder/k.csv" || fail "--like does not give a bundle's showers again"
   expect 0 "wrote" "$model" $range -n 100 -o "$folder/a.h5" --seed 3
   expect 0 "100 showers" "$model" --like "$folder/a.h5" --seed 3 -o "$folder/g.csv"
   cmp "$folder/g.csv" "$folder/b.csv" || fail "--like does not give the same showers again"

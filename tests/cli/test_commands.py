@@ -271,6 +271,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "generate",
         "convert",
         "check",
+        "campaign",
+        "bundle",
     ):
         assert re.search(rf"\b{name}\b", found.stdout), name
         assert calogan(name, "--help", cwd=tmp_path).returncode == 0

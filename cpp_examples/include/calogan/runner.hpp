@@ -4,8 +4,8 @@
 //   std::vector<float> energies(generator.n_voxels());                      // MeV
 //   generator.generate({10.0, 0.1}, /*seed*/ 1, /*event*/ 0, energies.data());  // 10 GeV, 0.1 rad
 //
-// This is the whole public interface in C++; runner.h is the one in C. It needs nothing but the
-// standard library.
+// This is the public interface in C++, with bundle.hpp for many generators in one folder; runner.h is
+// the one in C. It needs nothing but the standard library.
 #pragma once
 
 #include <array>
