@@ -25,9 +25,13 @@ from calogan.cli import exporting
 # isort: split
 from calogan.cli import generating
 
+# isort: split
+from calogan.cli import exploring
+
 __all__ = [
     "app",
     "evaluation",
+    "exploring",
     "exporting",
     "generating",
     "main",

@@ -65,7 +65,7 @@ def compare_evaluations(
             f"found {len(names)} names {list(names)} for {len(paths)} evaluations; "
             "give one for each, in their order"
         )
-    found = [_read(path) for path in paths]
+    found = [read_metrics(path) for path in paths]
     named = [path.resolve().parent.name for path in paths] if names is None else names
     rows: dict[str, list[Value | None]] = {}
     floors: dict[str, Value | None] = {}
@@ -81,7 +81,8 @@ def compare_evaluations(
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_metrics(path: Path) -> dict[str, Any]:
+    """What a metrics.json holds; raises CaloganError if it is none, or of another version."""
     try:
         found = json.loads(read_text(path, "evaluation"))
     except json.JSONDecodeError as error:
