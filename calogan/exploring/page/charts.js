@@ -1,4 +1,5 @@
 // Histograms and profiles as SVG, in the colours of the style sheet.
+import { plain } from "./words.js";
 
 const SPACE = { left: 52, right: 10, top: 8, bottom: 38 }; // CSS pixels
 const HEIGHT = 240;
@@ -103,7 +104,6 @@ function decades(low, high) {
   return Array.from({ length: Math.max(0, count) }, (_, i) => 10 ** (first + i));
 }
 
-const plain = (value) => String(Number(value.toPrecision(6))).replace("-", "−");
 const power = (value) => {
   const exponent = String(Math.round(Math.log10(value))).replace("-", "−");
   return `10<tspan dy="-5" font-size="9">${exponent}</tspan>`;

@@ -5,10 +5,11 @@ import { byId } from "./dom.js";
 import { Geometry } from "./geometry.js";
 import { Generator, ROWS, unpack } from "./model.js";
 import { Pictures } from "./pictures.js";
-import { Sample, drawConditions } from "./sample.js";
+import { Sample, drawConditions, layerShares } from "./sample.js";
+import { plain } from "./words.js";
 
 const BATCH = 1000; // showers that a sample grows by
-const WORK = 14; // ms of every frame in which showers are made
+const WORK = 20; // ms of every frame in which showers are made
 const PAUSE = 250; // ms without a change before a new sample begins
 const REDRAW = 150; // ms between drawings of a sample that fills
 
@@ -22,6 +23,7 @@ class Explorer {
     }
     this.geometry = new Geometry(header.geometry);
     const { conditions, reference } = header;
+    if (reference) reference.mean = Float32Array.from(reference.mean);
     this.colours = Object.keys(header.colours);
     this.start = {
       seed: 1,
@@ -33,6 +35,8 @@ class Explorer {
       colours: this.colours[0],
       theme: "auto",
     };
+    const first = layerShares(this.generator.generate([this.start]), this.geometry);
+    this.start.layer = first.indexOf(Math.max(...first));
     const showWords = { shower: "this shower", mean: "average of the sample" };
     if (reference) showWords.geant4 = "Geant4's average";
     this.choices = SHOWN.filter((name) => name in showWords);
@@ -46,10 +50,10 @@ class Explorer {
       (layer) => this.change({ layer }),
     );
     const dark = window.matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", () => this.draw());
+    dark.addEventListener("change", () => (this.stale = true));
     this.dark = dark;
     window.addEventListener("hashchange", () => this.readAddress());
-    new ResizeObserver(() => this.draw()).observe(byId("pictures"));
+    new ResizeObserver(() => (this.stale = true)).observe(byId("pictures"));
     this.wanted = BATCH;
     this.readAddress();
     requestAnimationFrame((now) => this.frame(now));
@@ -80,7 +84,7 @@ class Explorer {
     this.controls.set(state);
     this.shower = this.generator.generate([state]);
     this.writeCommand();
-    this.draw();
+    this.stale = true;
   }
 
   act(action) {
@@ -98,6 +102,8 @@ class Explorer {
     this.sample = new Sample(this.geometry.nVoxels);
     this.wanted = BATCH;
     this.busy = 0; // ms of making the sample
+    this.drawn = 0; // when the charts were drawn last
+    this.inCells = 0; // showers in the average that is drawn
     this.from = performance.now() + pause;
   }
 
@@ -127,12 +133,15 @@ class Explorer {
   frame(now) {
     if (this.sample.n < this.wanted && performance.now() >= this.from) {
       this.fill(WORK);
-      if (this.sample.n >= this.wanted || !(now - this.drawn < REDRAW)) {
+      const done = this.sample.n >= this.wanted;
+      if (done || now - this.drawn > REDRAW) {
         this.drawn = now;
         this.drawSample();
-        if (this.state.show === "mean") this.drawCells();
       }
+      // An average of all cells takes long to draw, and changes little until there are twice as many.
+      if (this.state.show === "mean" && (done || this.sample.n >= 2 * this.inCells)) this.drawCells();
     }
+    if (this.stale) this.draw();
     const { view } = this.pictures;
     view?.draw((now - this.last) / 1000 || 0);
     byId("rotate").setAttribute("aria-pressed", String(Boolean(view?.turning)));
@@ -141,6 +150,7 @@ class Explorer {
   }
 
   draw() {
+    this.stale = false;
     const { theme } = this.state;
     const dark = theme === "dark" || (theme === "auto" && this.dark.matches);
     document.documentElement.dataset.theme = dark ? "dark" : "light";
@@ -151,6 +161,7 @@ class Explorer {
 
   drawCells() {
     const { show } = this.state;
+    this.inCells = this.sample.n;
     const average = this.sample.n ? this.sample.mean : this.shower;
     const energies = { shower: this.shower, mean: average, geant4: this.header.reference?.mean }[show];
     this.pictures.drawCells(energies, this.state);
@@ -185,9 +196,8 @@ function say(words) {
 }
 
 function describe({ header, geometry, deviation, generator }) {
-  const short = (value) => Number(value.toPrecision(4));
   const ranges = header.conditions.map(({ name, unit, low, high }) =>
-    `${name} ${short(low)} to ${short(high)} ${unit}`.trim(),
+    `${name} ${plain(low)} to ${plain(high)} ${unit}`.trim(),
   );
   const cells = `${geometry.nVoxels.toLocaleString("en")} cells in ${geometry.layers.length} layers`;
   byId("about").textContent = [cells, ...ranges].join(" · ");
@@ -206,7 +216,6 @@ try {
   const explorer = new Explorer(await unpack(byId("data").textContent));
   describe(explorer);
   document.querySelector("main").hidden = false;
-  explorer.draw();
   globalThis.calogan = explorer; // for the console: calogan.generator.generate([{values, seed, event}])
 } catch (error) {
   byId("about").textContent = "";

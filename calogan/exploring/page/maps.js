@@ -1,6 +1,7 @@
 // Layers as maps across the shower: cells in their place, coloured by energy.
 import { pageColour } from "./colours.js";
 import { Geometry } from "./geometry.js";
+import { plain } from "./words.js";
 
 const MARGIN = 2; // CSS pixels around a map
 
@@ -58,9 +59,8 @@ export function cellUnder(canvas, layer, left, top) {
 // A cell in words: "x -80 to 80 mm, y 0 to 5 mm".
 export function cellWords(layer, cell) {
   const units = layer.cylindrical ? [["r", "mm"], ["α", "rad"]] : [["x", "mm"], ["y", "mm"]];
-  const number = (value) => String(Number(value.toPrecision(4))).replace("-", "−");
   return Geometry.edges(layer, cell)
-    .map(([low, high], k) => `${units[k][0]} ${number(low)} to ${number(high)} ${units[k][1]}`)
+    .map(([low, high], k) => `${units[k][0]} ${plain(low)} to ${plain(high)} ${units[k][1]}`)
     .join(", ");
 }
 

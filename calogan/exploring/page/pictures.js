@@ -5,16 +5,10 @@ import { byId } from "./dom.js";
 import { cellUnder, cellWords, drawLayer, drawScale } from "./maps.js";
 import { binsFor, histogram, layerShares, moments, numbers, radialShares } from "./sample.js";
 import { View3d } from "./view3d.js";
+import { energyWords, plain } from "./words.js";
 
 const FEW = 8; // layers whose names fit below a chart
-const DECADES = 1e-6; // of the radial profile, from its highest value down
-
-// An energy in MeV, in words.
-export function energyWords(energy) {
-  const words = (value, unit) => `${Number(value.toPrecision(3))} ${unit}`;
-  if (energy >= 1000) return words(energy / 1000, "GeV");
-  return energy >= 0.1 || energy === 0 ? words(energy, "MeV") : words(energy * 1000, "keV");
-}
+const DECADES = 1e-5; // of the radial profile, from its highest value down
 
 export class Pictures {
   constructor(geometry, { threshold, reference, colours }, chooseLayer) {
@@ -60,11 +54,12 @@ export class Pictures {
     this.tiles.forEach(({ button, canvas, sum }, i) => {
       const { first, nCells } = this.geometry.layers[i];
       drawLayer(canvas, this.geometry.layers[i], energies, scale, false);
-      sum.textContent = energyWords(numbers(energies.slice(first, first + nCells)).visible);
+      const { visible, lit } = numbers(energies.subarray(first, first + nCells));
+      sum.textContent = lit ? energyWords(visible) : "dark";
       button.setAttribute("aria-pressed", String(i === state.layer));
     });
     const [front, back] = layer.z;
-    const depth = this.geometry.hasDepth ? `, z ${+front.toPrecision(4)} to ${+back.toPrecision(4)} mm` : "";
+    const depth = this.geometry.hasDepth ? `, z ${plain(front)} to ${plain(back)} mm` : "";
     byId("layer-name").textContent = `${layer.name}${depth}`;
     drawScale(byId("scale"), scale);
     byId("scale-low").textContent = energyWords(scale.low);
@@ -135,9 +130,9 @@ export class Pictures {
     const { edges, response, resolution } = this.reference.bins;
     const bin = edges.findIndex((edge, i) => energy >= edge && energy < edges[i + 1]);
     if (bin < 0 || !response[bin] || !resolution[bin]) return null;
-    const ends = [edges[bin], edges[bin + 1]].map((edge) => Number(edge.toPrecision(3)));
+    const [low, high] = [edges[bin], edges[bin + 1]].map((edge) => plain(edge, 3));
     const mean = response[bin];
-    return { words: `${ends[0]} to ${ends[1]} GeV`, mean, deviation: mean * resolution[bin] };
+    return { words: `${low} to ${high} GeV`, mean, deviation: mean * resolution[bin] };
   }
 
   // A profile of the shower, of the sample's mean and of full simulation's, as `shares` makes it.

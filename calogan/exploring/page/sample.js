@@ -59,7 +59,7 @@ const total = (energies) => energies.reduce((sum, energy) => sum + energy, 0);
 export function layerShares(energies, geometry) {
   const all = total(energies) || 1;
   return geometry.layers.map(
-    ({ first, nCells }) => total(energies.slice(first, first + nCells)) / all,
+    ({ first, nCells }) => total(energies.subarray(first, first + nCells)) / all,
   );
 }
 

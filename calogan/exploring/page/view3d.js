@@ -34,7 +34,7 @@ export class View3d {
     this.turning = turning;
     this.yaw = -0.55;
     this.pitch = 0.35;
-    this.zoom = 1.3;
+    this.zoom = 1.05;
     this.gl = canvas.getContext("webgl2", { antialias: true });
     if (!this.gl) throw new Error("this browser has no WebGL 2");
     this.prepare();
@@ -63,7 +63,9 @@ export class View3d {
     const back = Math.max(...geometry.layers.map(({ z }) => z[1]));
     this.ends = [front, back];
     gl.uniform3f(this.place.centre, 0, 0, (front + back) / 2);
-    gl.uniform1f(this.place.size, Math.hypot(geometry.halfWidth * 1.2, (back - front) / 2));
+    const reach = ({ cylindrical, halfWidth }) => halfWidth * (cylindrical ? 1 : Math.SQRT2);
+    const width = Math.max(...geometry.layers.map(reach));
+    gl.uniform1f(this.place.size, Math.hypot(width, (back - front) / 2));
     this.buffers = { blocks: gl.createBuffer(), lines: gl.createBuffer() };
     this.counts = { blocks: 0, lines: 0 };
     ["position", "normal", "colour"].forEach((name, i) => {
@@ -122,7 +124,7 @@ export class View3d {
   fill(what, corners) {
     const { gl } = this;
     gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[what]);
-    gl.bufferData(gl.ARRAY_BUFFER, new Float32Array(corners), gl.DYNAMIC_DRAW);
+    gl.bufferData(gl.ARRAY_BUFFER, corners, gl.DYNAMIC_DRAW);
     this.counts[what] = corners.length / FLOATS;
   }
 
@@ -160,8 +162,32 @@ function rotation(yaw, pitch) {
   return [-s, t * c, -d * c, 0, d, t, c, t * s, -d * s];
 }
 
+// Numbers of corners, end to end, that grow as they come.
+class Corners {
+  constructor() {
+    this.numbers = new Float32Array(1 << 14);
+    this.size = 0;
+  }
+
+  add(place, normal, colour) {
+    if (this.size + FLOATS > this.numbers.length) {
+      const larger = new Float32Array(2 * this.numbers.length);
+      larger.set(this.numbers);
+      this.numbers = larger;
+    }
+    this.numbers.set(place, this.size);
+    this.numbers.set(normal, this.size + 3);
+    this.numbers.set(colour, this.size + 6);
+    this.size += FLOATS;
+  }
+
+  get all() {
+    return this.numbers.subarray(0, this.size);
+  }
+}
+
 function blocks(geometry, energies, scale) {
-  const out = [];
+  const out = new Corners();
   for (const layer of geometry.layers) {
     for (let cell = 0; cell < layer.nCells; ++cell) {
       const energy = energies[layer.first + cell];
@@ -172,7 +198,7 @@ function blocks(geometry, energies, scale) {
       for (const corners of Geometry.outlines(layer, cell)) prism(out, corners, layer.z, length, colour);
     }
   }
-  return out;
+  return out.all;
 }
 
 // A block over an outline, from z[0] to z[1], shortened about its middle.
@@ -199,13 +225,13 @@ function quad(out, a, b, c, d, colour) {
   const cross = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
   const size = Math.hypot(...cross) || 1;
   const normal = cross.map((value) => value / size);
-  for (const corner of [a, b, c, a, c, d]) out.push(...corner, ...normal, ...colour);
+  for (const corner of [a, b, c, a, c, d]) out.add(corner, normal, colour);
 }
 
 // The calorimeter's outline, where its layers part if they are few, and the axis.
 function frame(geometry, [front, back], colour) {
-  const out = [];
-  const line = (a, b) => out.push(...a, 0, 0, 0, ...colour, ...b, 0, 0, 0, ...colour);
+  const out = new Corners();
+  const line = (...ends) => ends.forEach((end) => out.add(end, [0, 0, 0], colour));
   const { layers, halfWidth } = geometry;
   const outline = layers[0].cylindrical
     ? Array.from({ length: 48 }, (_, i) => [Math.cos((i * Math.PI) / 24), Math.sin((i * Math.PI) / 24)])
@@ -224,5 +250,5 @@ function frame(geometry, [front, back], colour) {
     line([0, 0, front], [side * head, 0, front - 2 * head]);
     line([0, 0, front], [0, side * head, front - 2 * head]);
   }
-  return out;
+  return out.all;
 }
