@@ -1,4 +1,5 @@
 // What is shown as the part of the page's address behind #, so that a link shows the same again.
+import { plain } from "./words.js";
 
 export const SAMPLES = ["range", "fixed"];
 export const SHOWN = ["shower", "mean", "geant4"];
@@ -32,8 +33,11 @@ export function readAddress(hash, start, { conditions, nLayers, colours, choices
     if (!given.has(name)) return;
     const value = Number(given.get(name));
     if (given.get(name) !== "" && value >= low && value <= high) state.values[k] = value;
-    else remarks.push(`${name}=${given.get(name)}: it was trained on ${low} to ${high} ${unit}`);
+    else remarks.push(`${name}=${given.get(name)}: it was trained on ${plain(low)} to ${plain(high)} ${unit}`);
   });
+  for (const key of given.keys()) {
+    if (!(key in start) && !conditions.some(({ name }) => name === key)) remarks.push(`${key}: not known`);
+  }
   return { state, remarks };
 }
 

@@ -5,6 +5,7 @@ import { byId } from "./dom.js";
 import { Geometry } from "./geometry.js";
 import { Generator, ROWS, unpack } from "./model.js";
 import { Pictures } from "./pictures.js";
+import { philox } from "./random.js";
 import { Sample, drawConditions, layerShares } from "./sample.js";
 import { plain } from "./words.js";
 
@@ -216,7 +217,8 @@ try {
   const explorer = new Explorer(await unpack(byId("data").textContent));
   describe(explorer);
   document.querySelector("main").hidden = false;
-  globalThis.calogan = explorer; // for the console: calogan.generator.generate([{values, seed, event}])
+  // For the console and for tests: calogan.generator.generate([{values: [10, 0.1], seed: 1, event: 0}])
+  globalThis.calogan = Object.assign(explorer, { philox, cellAt: Geometry.cellAt });
 } catch (error) {
   byId("about").textContent = "";
   say(`Nothing to show: ${error.message}.`);
