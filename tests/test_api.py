@@ -61,6 +61,7 @@ LIGHT = (
     "calogan.generating.output",
     "calogan.runner",
     "calogan.inspecting.inspect",
+    "calogan.exploring.explore",
     "calogan.evaluation.evaluate",
     "calogan.evaluation.compare_samples",
     "calogan.training.run",

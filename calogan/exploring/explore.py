@@ -1,4 +1,4 @@
-"""A model and, if there is one, its evaluation to one HTML page that needs nothing beside itself."""
+"""A model, and its evaluation if there is one, to one HTML page that needs nothing beside it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,9 @@ def test_modules_stand_after_what_they_import() -> None:
     text = script("main")
     assert not re.search(r"^(import|export) ", text, re.MULTILINE)
     modules = re.findall(r"^const (\w+)Module = ", text, re.MULTILINE)
-    assert sorted(modules) == sorted(p.stem for p in Path(str(PAGE)).glob("*.js") if p.stem != "main")
+    assert sorted(modules) == sorted(
+        p.stem for p in Path(str(PAGE)).glob("*.js") if p.stem != "main"
+    )
     for name in modules:
         assert text.index(f"const {name}Module = ") < text.index(f"= {name}Module;")
 
