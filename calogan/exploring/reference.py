@@ -23,7 +23,7 @@ def reference_of(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> d
     """
     try:
         return _reference(metrics, model, where)
-    except (KeyError, TypeError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaloganError(
             f"{where} is damaged: {error!r}; make it anew with `calogan evaluate`"
         ) from error

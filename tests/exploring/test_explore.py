@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,17 @@ def test_a_report_of_something_else_is_refused(
     (tmp_path / "model.json").symlink_to(MODEL)
     made = explore(tmp_path / "model.json", tmp_path / "page.html")
     assert made.report is None and re.search(message, made.remarks[0])
+
+
+def test_the_command_says_what_it_made(tmp_path: Path) -> None:
+    def calogan(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "calogan.cli", "explore", str(MODEL), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    found = calogan("-o", "page.html")
+    assert found.returncode == 0, found.stderr
+    size = (tmp_path / "page.html").stat().st_size / 1e6
+    assert f"page.html: {size:.1f} MB, beside full simulation of {METRICS}" in found.stdout
+    found = calogan("-o", "other.html", "--report", "none.json")
+    assert found.returncode == 2 and "cannot read evaluation none.json" in found.stderr
+    assert not (tmp_path / "other.html").exists()

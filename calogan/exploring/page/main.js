@@ -10,7 +10,7 @@ import { Sample, drawConditions, layerShares } from "./sample.js";
 import { plain } from "./words.js";
 
 const BATCH = 1000; // showers that a sample grows by
-const WORK = 20; // ms of every frame in which showers are made
+const WORK = [20, 100]; // ms of every frame in which showers are made, at least and at most
 const PAUSE = 250; // ms without a change before a new sample begins
 const REDRAW = 150; // ms between drawings of a sample that fills
 
@@ -56,6 +56,7 @@ class Explorer {
     window.addEventListener("hashchange", () => this.readAddress());
     new ResizeObserver(() => (this.stale = true)).observe(byId("pictures"));
     this.wanted = BATCH;
+    this.worked = 0; // ms of the last frame in which showers were made
     this.readAddress();
     requestAnimationFrame((now) => this.frame(now));
   }
@@ -108,7 +109,7 @@ class Explorer {
     this.from = performance.now() + pause;
   }
 
-  // Makes showers of the sample for so many ms.
+  // Makes showers of the sample for so many ms; returns how many it took.
   fill(time) {
     const { conditions, reference } = this.header;
     const { seed, sample, values } = this.state;
@@ -129,11 +130,14 @@ class Explorer {
       now = performance.now();
     }
     this.busy += now - begin;
+    return now - begin;
   }
 
   frame(now) {
     if (this.sample.n < this.wanted && performance.now() >= this.from) {
-      this.fill(WORK);
+      // As long as the rest of the frame took: slow drawing is not to stop the showers.
+      const others = now - this.last - this.worked || 0;
+      this.worked = this.fill(Math.min(Math.max(others, WORK[0]), WORK[1]));
       const done = this.sample.n >= this.wanted;
       if (done || now - this.drawn > REDRAW) {
         this.drawn = now;

@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import { cellUnder, cellWords, drawLayer, drawScale } from "./maps.js";
 import { binsFor, histogram, layerShares, moments, numbers, radialShares } from "./sample.js";
 import { View3d } from "./view3d.js";
-import { energyWords, plain } from "./words.js";
+import { energyWords, plain, withError } from "./words.js";
 
 const FEW = 8; // layers whose names fit below a chart
 const DECADES = 1e-5; // of the radial profile, from its highest value down
@@ -101,10 +101,10 @@ export class Pictures {
     const edges = full?.response.edges ?? binsFor(sample.responses);
     const found = histogram(sample.responses, edges);
     const series = [
-      { kind: "area", values: found.value, name: "generated" },
-      { kind: "steps", values: found.value, name: "generated" },
+      { kind: "area", values: found, name: "generated" },
+      { kind: "steps", values: found, name: "generated" },
     ];
-    const high = 1.15 * Math.max(...found.value, ...(full?.response.value ?? []));
+    const high = 1.15 * Math.max(...found, ...(full?.response.value ?? []));
     if (full) {
       const { value: values, uncertainty: errors } = full.response;
       series.push({ kind: "points", values, errors, name: "geant4" });
@@ -115,11 +115,11 @@ export class Pictures {
     const x = { edges, label: "visible / incident energy" };
     drawChart(byId("response-chart"), { x, y: { low: 0, high, log: false }, series });
     const { mean, deviation } = moments(sample.responses);
-    const error = (deviation / Math.sqrt(sample.n)).toFixed(4);
+    const average = withError(mean, deviation / Math.sqrt(sample.n));
     byId("response-note").textContent =
-      `Generated: mean ${mean.toFixed(4)} ± ${error}, resolution ${percent(deviation, mean)}.` +
+      `Generated: mean ${average}, resolution ${percent(deviation, mean)}.` +
       (near
-        ? ` Geant4, ${near.words}: mean ${near.mean.toFixed(4)}, ` +
+        ? ` Geant4, ${near.words}: mean ${plain(near.mean)}, ` +
           `resolution ${percent(near.deviation, near.mean)}; the band is one deviation.`
         : "");
   }

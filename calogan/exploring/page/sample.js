@@ -32,18 +32,14 @@ export function moments(values) {
   return { mean, deviation: Math.sqrt(square / Math.max(1, values.length - 1)) };
 }
 
-// Entries per value in bins, and their errors; what is outside is in none.
+// Entries per value in bins; what is outside is in none.
 export function histogram(values, edges) {
   const counts = new Array(edges.length - 1).fill(0);
-  const [low, high] = [edges[0], edges[edges.length - 1]];
-  const scale = counts.length / (high - low); // bins are even
   for (const value of values) {
-    if (value >= low && value < high) counts[Math.floor((value - low) * scale)] += 1;
+    const bin = edges.findIndex((edge) => value < edge) - 1;
+    if (bin >= 0) counts[bin] += 1;
   }
-  return {
-    value: counts.map((count) => count / values.length),
-    uncertainty: counts.map((count) => Math.sqrt(count) / values.length),
-  };
+  return counts.map((count) => count / values.length);
 }
 
 // Even bins that hold nearly all of the values.

@@ -11,3 +11,9 @@ export function energyWords(energy) {
   const [size, unit] = units.find(([least]) => energy >= least) ?? [1e-6, "eV"];
   return energy === 0 ? "0 MeV" : `${plain(energy / size, 3)} ${unit}`;
 }
+
+// A number and its error, which has one or two digits: "0.2057 ± 0.0002".
+export function withError(value, error) {
+  const decimals = error > 0 ? Math.min(Math.max(0, Math.ceil(-Math.log10(error))), 12) : 4;
+  return `${value.toFixed(decimals)} ± ${error.toFixed(decimals)}`;
+}
