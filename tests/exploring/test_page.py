@@ -192,6 +192,7 @@ def test_a_link_shows_the_same_shower(
         opened.page.fill("#seed", "42")
         opened.page.press("#seed", "Enter")
         shower, state = opened.energies(), opened.page.evaluate("calogan.state")
+        opened.page.wait_for_function("location.hash.includes('seed=42')")
         link = opened.page.url.partition("#")[2]
     assert (state["seed"], state["event"], state["values"][0]) == (42, 2, 33.3)
     assert (state["show"], state["colours"], state["theme"]) == ("mean", "cividis", "light")
@@ -201,6 +202,10 @@ def test_a_link_shows_the_same_shower(
         np.testing.assert_array_equal(again.energies(), shower)
         again.page.keyboard.press("p")
         assert (again.energies() != shower).any()
+        # A link to the page in the same tab
+        again.page.evaluate("link => { location.hash = link; }", "energy=33.3&seed=42&event=2")
+        again.page.wait_for_function("calogan.state.event === 2 && calogan.state.show === 'shower'")
+        assert again.state("values")[1] == 0.17
 
 
 def test_what_an_address_may_not_hold_is_said(

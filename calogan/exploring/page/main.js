@@ -11,7 +11,7 @@ import { plain } from "./words.js";
 
 const BATCH = 1000; // showers that a sample grows by
 const WORK = [20, 100]; // ms of every frame in which showers are made, at least and at most
-const PAUSE = 250; // ms without a change before a new sample begins
+const PAUSE = 250; // ms without a change before a new sample begins and the address is written
 const REDRAW = 150; // ms between drawings of a sample that fills
 
 class Explorer {
@@ -82,7 +82,10 @@ class Explorer {
     say("");
     const of = ({ seed, sample, values }) => `${seed} ${sample} ${sample === "fixed" ? values : ""}`;
     if (!before || of(before) !== of(state)) this.restart(before ? PAUSE : 0);
-    history.replaceState(null, "", writeAddress(state, this.header.conditions));
+    // Browsers take only so many changes of the address a second.
+    clearTimeout(this.writing);
+    const address = writeAddress(state, this.header.conditions);
+    this.writing = setTimeout(() => history.replaceState(null, "", address), PAUSE);
     this.controls.set(state);
     this.shower = this.generator.generate([state]);
     this.writeCommand();

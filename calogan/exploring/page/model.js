@@ -42,18 +42,17 @@ export class Generator {
   // Outputs of the graph, (n, nOutputs) end to end, for n <= ROWS lists of latents and of
   // conditions' values, in their units; written over by the next call.
   outputs(latents, values) {
-    values.forEach((row, i) => {
-      let first = 0;
-      for (const { name, size } of this.latents) {
-        this.fed[name].set(latents[i].slice(first, first + size), i * size);
-        first += size;
-      }
-      this.feedConditions(row, i);
-    });
+    values.forEach((row, i) => this.feed(latents[i], row, i));
     return this.graph.compute(this.fed, values.length);
   }
 
-  feedConditions(values, i) {
+  // Puts one shower's latents and conditions into row i of the graph's inputs.
+  feed(latents, values, i) {
+    let first = 0;
+    for (const { name, size } of this.latents) {
+      this.fed[name].set(latents.slice(first, first + size), i * size);
+      first += size;
+    }
     values.forEach((value, k) => {
       const variable = this.conditions[k].scale === "log" ? Math.log(value) : value;
       this.fed[this.conditionsNode][i * values.length + k] = variable;
@@ -65,13 +64,8 @@ export class Generator {
   generate(showers) {
     showers.forEach(({ values, seed, event }, i) => {
       normals(seed, event, this.latentSize, this.row);
-      let first = 0;
-      for (const { name, size } of this.latents) {
-        this.fed[name].set(this.row.subarray(first, first + size), i * size);
-        first += size;
-      }
       // As in the runner, conditions are what single precision holds.
-      this.feedConditions(values.map(Math.fround), i);
+      this.feed(this.row, values.map(Math.fround), i);
     });
     const outputs = this.graph.compute(this.fed, showers.length);
     const nVoxels = this.voxels.length;
