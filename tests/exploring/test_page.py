@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.browser import browser
 from helpers.untrained import export_untrained
+from lwtnn_converter import Graph
 
 from calogan import runner
 from calogan.card.loading import load_card
@@ -94,6 +95,74 @@ def test_latents_give_the_numbers_of_the_numpy_evaluator(
     np.testing.assert_allclose(
         np.reshape(found, expected.shape), expected, rtol=1e-5, atol=1e-5 * expected.max() * 1e-4
     )
+
+
+def test_every_layer_and_activation_is_that_of_the_numpy_evaluator(
+    chromium: Browser, pages: dict[str, tuple[Path, Path]]
+) -> None:
+    rng = np.random.default_rng(3)
+    plain = ["linear", "sigmoid", "rectified", "softmax", "tanh", "hard_sigmoid", "abs", "elu"]
+    activations: list[Any] = [
+        *plain,
+        *({"function": name, "alpha": 0.3} for name in ("elu", "leakyrelu", "swish")),
+    ]
+
+    def affine(n_out: int, n_in: int, part: float = 1.0) -> dict[str, list[float]]:
+        """Single precision, as the page keeps weights; `part` of them are not 0."""
+        weights = 3 * rng.standard_normal((n_out, n_in)) * (rng.uniform(size=(n_out, n_in)) < part)
+        bias = rng.standard_normal(n_out)
+        return {
+            "weights": weights.astype(np.float32).ravel().tolist(),
+            "bias": bias.astype(np.float32).tolist(),
+        }
+
+    layers: list[dict[str, Any]] = [
+        *({"architecture": "dense", **affine(5, 6), "activation": a} for a in activations),
+        {"architecture": "dense", **affine(5, 6, 0.1), "activation": "linear"},
+        {
+            "architecture": "dense",
+            "weights": [],
+            "bias": affine(6, 1)["bias"],
+            "activation": "tanh",
+        },
+        {
+            "architecture": "normalization",
+            "weights": affine(6, 1)["bias"],
+            "bias": affine(6, 1)["bias"],
+        },
+        {"architecture": "maxout", "sublayers": [affine(5, 6) for _ in range(3)]},
+        {
+            "architecture": "highway",
+            "components": {"t": affine(6, 6), "carry": affine(6, 6)},
+            "activation": "tanh",
+        },
+    ]
+    inputs = [
+        {"name": "x", "variables": [{"name": f"x{i}", "offset": i, "scale": 0.5} for i in range(6)]}
+    ]
+    nodes: list[dict[str, Any]] = [{"type": "input", "sources": [0], "size": 6}]
+    nodes += [
+        {"type": "feed_forward", "sources": [0], "layer_index": i} for i in range(len(layers))
+    ]
+    last = len(nodes)
+    nodes.append({"type": "add", "sources": [1, 2, 1]})
+    nodes.append({"type": "concatenate", "sources": [*range(1, last + 1)]})
+    graph = {"inputs": inputs, "input_sequences": [], "nodes": nodes, "layers": layers}
+    width = 5 * (len(activations) + 2) + 6 * 3 + 5
+    labels = [f"out_{i}" for i in range(width)]
+    outputs = {"out": {"labels": labels, "node_index": last + 1}}
+    x = rng.standard_normal((7, 6))
+    expected = Graph({**graph, "outputs": outputs}).compute({"x": x})
+    page_inputs = [{"name": "x", "offset": [*range(6)], "scale": [0.5] * 6}]
+    with Opened(chromium, pages["lar"][1]) as opened:
+        found = opened.page.evaluate(
+            """([graph, target, rows]) => {
+              const made = new calogan.Graph(graph, target, rows.length);
+              return [...made.compute({ x: rows.flat() }, rows.length)];
+            }""",
+            [{**graph, "inputs": page_inputs}, last + 1, x.tolist()],
+        )
+    np.testing.assert_allclose(np.reshape(found, expected.shape), expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["lar", "fine"])
@@ -259,7 +328,7 @@ def test_cells_are_where_the_geometry_has_them(
             found = opened.page.evaluate(
                 """centres => centres.flatMap((points, k) => points.map(([x, y]) => {
                   const layer = calogan.geometry.layers[k];
-                  return layer.first + calogan.cellAt(layer, x, y);
+                  return layer.first + calogan.Geometry.cellAt(layer, x, y);
                 }))""",
                 [centres[part, :2].tolist() for part in geometry.slices],
             )

@@ -3,6 +3,7 @@ import { SHOWN, readAddress, writeAddress } from "./address.js";
 import { Controls } from "./controls.js";
 import { byId } from "./dom.js";
 import { Geometry } from "./geometry.js";
+import { Graph } from "./graph.js";
 import { Generator, ROWS, unpack } from "./model.js";
 import { Pictures } from "./pictures.js";
 import { philox } from "./random.js";
@@ -225,7 +226,7 @@ try {
   describe(explorer);
   document.querySelector("main").hidden = false;
   // For the console and for tests: calogan.generator.generate([{values: [10, 0.1], seed: 1, event: 0}])
-  globalThis.calogan = Object.assign(explorer, { philox, cellAt: Geometry.cellAt });
+  globalThis.calogan = Object.assign(explorer, { Graph, Geometry, philox });
 } catch (error) {
   byId("about").textContent = "";
   say(`Nothing to show: ${error.message}.`);
