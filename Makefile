@@ -78,6 +78,7 @@ test: test-python test-cpp ## every test
 # One process a core: much of a test's time TensorFlow compiles, on one core.
 WORKERS := -n logical --maxprocesses 4 --dist loadfile
 test-python: setup cpp
+	.ci/browser
 	$(BIN)/python -m pytest $(WORKERS) export/tests
 	$(WITH_GEANT4) $(BIN)/python -m pytest $(WORKERS) tests
 

@@ -75,6 +75,7 @@ LIGHT = (
     "calogan.checking.page",
     "calogan.runner",
     "calogan.inspecting.inspect",
+    "calogan.exploring.explore",
     "calogan.evaluation.evaluate",
     "calogan.evaluation.compare_samples",
     "calogan.training.run",

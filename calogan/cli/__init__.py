@@ -34,11 +34,15 @@ from calogan.cli import generating
 # isort: split
 from calogan.cli import campaigns
 
+# isort: split
+from calogan.cli import exploring
+
 __all__ = [
     "app",
     "campaigns",
     "checking",
     "evaluation",
+    "exploring",
     "exporting",
     "generating",
     "main",

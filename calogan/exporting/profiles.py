@@ -53,7 +53,7 @@ def export_native(source: str | Path, output: str | Path, *, digits: int | None 
             f"{source} is a file, which is exported as it is; round the weights of its run: "
             f"calogan export RUN --digits {digits}"
         )
-    model = _read(source, digits)
+    model = read_model(source, digits)
     save(model.document, output)
     return Exported(model, (Path(output),))
 
@@ -75,7 +75,7 @@ def export_par04(
     Raises CaloganError for a geometry that is no mesh of Par04, and for conditions that it does not
     give and that are not fixed.
     """
-    model = _read(source)
+    model = read_model(source)
     consumer = _par04(model, e_max, fixed or {})
     remark = _write_lwtnn(model, consumer, Path(output), "par04")
     return Exported(model, (Path(output),), _par04_settings(consumer, output, "LWTNN"), (remark,))
@@ -100,7 +100,7 @@ def export_onnx(
     The output "fractions" is (n, n_voxels). Raises CaloganError as `export_par04` does, and if the
     package onnx is missing.
     """
-    model = _read(source)
+    model = read_model(source)
     if inputs == "par04":
         consumer = _par04(model, e_max, fixed or {})
         settings = _par04_settings(consumer, output, "ONNX")
@@ -136,7 +136,7 @@ def export_fastcalosim(
     conditions other than the energy that are not fixed, and if the folder holds something else in
     that slot.
     """
-    model = _read(source)
+    model = read_model(source)
     folder = Path(folder)
     slot = Slot(pid, eta)
     numbers = samplings_of(model.geometry, samplings)
@@ -179,7 +179,8 @@ def export_fastcalosim(
     return Exported(model, tuple(files), (settings,), tuple(remarks))
 
 
-def _read(source: str | Path, digits: int | None = None) -> ModelFile:
+def read_model(source: str | Path, digits: int | None = None) -> ModelFile:
+    """The generator of a run directory, or of an exported native JSON."""
     if Path(source).is_dir():
         return ModelFile.parse(run_document(source, digits), str(source))
     return ModelFile.read(source)

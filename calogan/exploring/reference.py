@@ -1,0 +1,85 @@
+"""What the page shows of full simulation, out of an evaluation's metrics.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calogan.errors import CaloganError
+from calogan.generating.model_file import ModelFile
+
+DIGITS = 6
+"""Significant digits of the average shower, one number a voxel."""
+
+
+def reference_of(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> dict[str, Any]:
+    """The reference sample of an evaluation, as far as the page draws it.
+
+    "response": its histogram as entries per shower, and errors; "mean": the average shower, MeV,
+    (n_voxels,); "spread": how its conditions are distributed, so that showers can be drawn alike;
+    "bins": mean and resolution of the response in bins of the energy. Raises CaloganError if the
+    evaluation is of another calorimeter, of other conditions or at another readout threshold.
+    """
+    try:
+        return _reference(metrics, model, where)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaloganError(
+            f"{where} is damaged: {error!r}; make it anew with `calogan evaluate`"
+        ) from error
+
+
+def _reference(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> dict[str, Any]:
+    settings, conditions = metrics["settings"], metrics["conditions"]
+    mean = metrics["average_shower"]["reference"]["value"]
+    if settings["geometry"] != model.geometry.name or len(mean) != model.geometry.n_voxels:
+        raise CaloganError(
+            f"{where} is of the calorimeter '{settings['geometry']}' with {len(mean)} voxels, "
+            f"{model.where} makes showers in '{model.geometry.name}' with "
+            f"{model.geometry.n_voxels}; give the evaluation of this generator"
+        )
+    units = {name: bins["unit"] for name, bins in conditions.items()}
+    if units != {c.name: c.unit for c in model.conditions}:
+        raise CaloganError(
+            f"{where} has the conditions {_words(units.items())}, {model.where} takes "
+            f"{_words((c.name, c.unit) for c in model.conditions)}; give the evaluation of this "
+            "generator"
+        )
+    if settings["threshold_MeV"] != model.readout_threshold:
+        raise CaloganError(
+            f"{where} was evaluated at a readout threshold of {settings['threshold_MeV']:g} MeV, "
+            f"{model.where} has {model.readout_threshold:g} MeV; give the evaluation of this "
+            "generator"
+        )
+    response = metrics["observables"]["response"]
+    entries, energy = response["entries_per_shower"]["reference"], conditions["energy"]
+    return {
+        "n_showers": settings["n_showers"],
+        "response": {
+            "edges": response["edges"],
+            # The first and the last are underflow and overflow.
+            "value": entries["value"][1:-1],
+            "uncertainty": entries["uncertainty"][1:-1],
+        },
+        "mean": [float(f"{value:.{DIGITS}g}") for value in mean],
+        "spread": {
+            c.name: {
+                "edges": conditions[c.name]["edges"],
+                "counts": conditions[c.name]["counts"],
+            }
+            for c in model.conditions
+        },
+        "bins": {
+            "edges": energy["edges"],
+            "response": _values(energy["response"]["reference"]),
+            "resolution": _values(energy["resolution"]["reference"]),
+        },
+    }
+
+
+def _values(numbers: Sequence[Mapping[str, Any]]) -> list[float | None]:
+    return [number["value"] for number in numbers]
+
+
+def _words(units: Any) -> str:
+    return ", ".join(f"{name} in {unit}" if unit else name for name, unit in units)
