@@ -30,6 +30,9 @@ class Showers:
     """Event weights (n,), 0 or more; None where each shower counts as one."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Units of the conditions, by name, as far as they are known; see `unit`."""
+    dead: NDArray[np.bool_] | None = None
+    """Cells that were not read out, (n, n_voxels): their energies are 0, and say nothing. None
+    where all cells of all showers were."""
 
     def __post_init__(self) -> None:
         shape = np.shape(self.energies)
@@ -57,6 +60,14 @@ class Showers:
             raise CaloganError(
                 f"event weights have shape {np.shape(self.weights)}, expected ({shape[0]},)"
             )
+        if self.dead is not None:
+            if np.shape(self.dead) != shape:
+                raise CaloganError(
+                    f"dead cells have shape {np.shape(self.dead)}, expected {shape}, one for each "
+                    "energy"
+                )
+            if self.energies[self.dead].any():
+                raise CaloganError("dead cells have energy, expected 0 in each")
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -76,6 +87,7 @@ class Showers:
             self.provenance,
             None if self.weights is None else self.weights[index],
             self.units,
+            None if self.dead is None else self.dead[index],
         )
 
     def unit(self, name: str) -> str:
@@ -88,6 +100,13 @@ class Showers:
             return self
         kept = np.where(self.energies >= np.float32(threshold), self.energies, np.float32(0))
         return replace(self, energies=kept)
+
+    def without(self, dead: NDArray[np.bool_] | None) -> Showers:
+        """The showers with these cells, (n, n_voxels), dead besides those that are; None: none."""
+        if dead is None:
+            return self
+        both = dead if self.dead is None else self.dead | dead
+        return replace(self, energies=np.where(both, np.float32(0), self.energies), dead=both)
 
     def among(self, fingerprints: NDArray[np.uint64] | None) -> NDArray[np.bool_]:
         """Whether each shower's fingerprint is among those given, (n,); None: none is known."""
@@ -112,3 +131,8 @@ class Showers:
                     factors | np.uint64(1)
                 )
         return total
+
+
+def without_dead(first: Showers, second: Showers) -> tuple[Showers, Showers]:
+    """Two samples as they may be compared, shower by shower: what is dead in one is in both."""
+    return first.without(second.dead), second.without(first.dead)

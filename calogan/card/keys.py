@@ -56,6 +56,9 @@ class Input(_Section):
     length_unit: Literal["um", "mm", "cm", "m"] = "mm"
     angle_unit: Literal["rad", "mrad", "deg"] = "rad"
     """Unit of phi."""
+    dead_branch: str | None = None
+    """Branch of `tree` with a vector an event: the numbers of the voxels, counted from 0 in the
+    geometry's order, that were not read out in it. None: see `[data] dead`."""
 
     @model_validator(mode="after")
     def _complete(self) -> Input:
@@ -74,6 +77,13 @@ class Input(_Section):
         if self.layout == "cells" and self.cells.count("{}") != 1:
             raise ValueError(f"cells is {self.cells!r}, expected one {{}} in it, as in 'cell_{{}}'")
         return self
+
+
+def _regular_expression(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from error
 
 
 class ConditionCard(_Section):
@@ -98,18 +108,11 @@ class ConditionCard(_Section):
         given = [k for k in ("branch", "value", "pattern") if getattr(self, k) is not None]
         if len(given) > 1:
             raise ValueError(f"takes one of branch, value, pattern; found {given}")
-        if self.pattern is not None:
-            try:
-                groups = re.compile(self.pattern).groups
-            except re.error as error:
-                raise ValueError(
-                    f"pattern {self.pattern!r} is no regular expression: {error}"
-                ) from error
-            if groups < 1:
-                raise ValueError(
-                    f"pattern {self.pattern!r} has no group; put the number in parentheses, "
-                    "as in 'theta([0-9.]+)'"
-                )
+        if self.pattern is not None and _regular_expression(self.pattern).groups < 1:
+            raise ValueError(
+                f"pattern {self.pattern!r} has no group; put the number in parentheses, "
+                "as in 'theta([0-9.]+)'"
+            )
         self.factor  # noqa: B018  (raises for units that do not convert)
         return self
 
@@ -125,6 +128,20 @@ class ConditionCard(_Section):
         raise ValueError(
             f"source_unit '{self.source_unit}' does not convert to '{self.unit}'; known: {known}"
         )
+
+
+class DeadCells(_Section):
+    """Cells that were not read out."""
+
+    cells: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    """Numbers of their voxels, counted from 0 in the geometry's order."""
+    pattern: str | None = None
+    """Regular expression on the names of the files in which they are dead; None: in all."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_pattern(cls, pattern: str | None) -> str | None:
+        return None if pattern is None else _regular_expression(pattern).pattern
 
 
 class Data(_Section):
@@ -143,6 +160,11 @@ class Data(_Section):
     turn: bool = False
     """Whether showers are symmetric under turns about the axis by whole cells in alpha: training
     multiplies the data by as many. Where they nearly are, see `[training] random_turns`."""
+    dead: list[DeadCells] = []
+    """Cells that were not read out, which `calogan voxelize` marks in the store; besides those of
+    `[input] dead_branch`. Neither training nor evaluation looks at them, in real and in generated
+    showers; they are generated like all others. A cell that is dead in all showers of a training
+    needs a living image under `mirror` or `turn`."""
     hold_out: dict[str, tuple[float, float]] = {}
     """Condition to a band [low, high] of it, whose showers are neither trained nor validated on, to
     measure how well the generator interpolates. Of several bands, each is held out."""

@@ -23,7 +23,7 @@ from calogan.metrics.bins import condition_bins
 from calogan.metrics.classifiers import compare_by_classifiers
 from calogan.metrics.correlations import correlation
 from calogan.metrics.halves import matched_halves
-from calogan.showers import Showers
+from calogan.showers import Showers, without_dead
 from calogan.version import __version__
 
 MIN_SHOWERS = 500
@@ -42,6 +42,8 @@ def compare_samples(
     progress: Progress | None = None,
 ) -> Evaluation:
     """Compare two samples made at the same conditions, shower by shower.
+
+    Cells that are dead in a shower of one sample count as dark in both.
 
     Parameters
     ----------
@@ -62,6 +64,7 @@ def compare_samples(
     if not (np.isfinite(threshold) and threshold >= 0):
         raise CaloganError(f"readout threshold is {threshold} MeV, expected 0 or more")
     report = progress or (lambda _: None)
+    reference, generated = without_dead(reference, generated)
     reference, generated = (s.apply_threshold(threshold) for s in (reference, generated))
     rng = np.random.default_rng(seed)
     matched_on = [*reference.conditions.values()]

@@ -42,7 +42,7 @@ def reading(path: str | Path) -> Iterator[None]:
 
 
 class ChunkedColumns:
-    """A growing float32 dataset, compressed beside the caller's work.
+    """A growing dataset of float32, or other small numbers, compressed beside the caller's work.
 
     Chunks are compressed in another thread and handed to HDF5 ready-made. zlib's run-length
     strategy suits showers, which are mostly zeros: a third faster than its default at level 1, and
@@ -56,11 +56,12 @@ class ChunkedColumns:
         width: int | None,
         rows: int,
         pool: ThreadPoolExecutor,
+        kind: str = "<f4",
     ) -> None:
         self._file, self._name, self._pool = file, name, pool
-        self._rows = rows
+        self._rows, self._kind = rows, kind
         self._row_shape = () if width is None else (width,)
-        self._buffer = np.empty((rows, *self._row_shape), "<f4")
+        self._buffer = np.empty((rows, *self._row_shape), kind)
         self._filled = 0
         self._n = 0  # rows handed to the pool
         self._capacity = 0
@@ -100,7 +101,7 @@ class ChunkedColumns:
                 shape=(0, *self._row_shape),
                 maxshape=(None, *self._row_shape),
                 chunks=(self._rows, *self._row_shape),
-                dtype="<f4",
+                dtype=self._kind,
                 compression="gzip",
                 compression_opts=1,
             )
@@ -117,6 +118,6 @@ class ChunkedColumns:
         dataset.id.write_direct_chunk((start, *(0 for _ in self._row_shape)), chunk)
 
 
-def _deflate(data: NDArray[np.float32]) -> bytes:
+def _deflate(data: NDArray[Any]) -> bytes:
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     return packer.compress(data.data) + packer.flush()

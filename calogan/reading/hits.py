@@ -33,6 +33,9 @@ class HitChunk:
     """Entry number of the first event in the file."""
     entries: int
     """Entries of the whole file."""
+    dead: tuple[NDArray[np.intp], NDArray[Any]] | None = None
+    """Event of the chunk, counted from 0, and voxel of each dead cell, (n_dead,) each; None where
+    the files do not say it."""
 
 
 def read_hits(
@@ -82,6 +85,8 @@ def _read_file(
         cells = _cell_branches(tree, input) if input.layout == "cells" else []
         for role, branch in input.branches.items():
             tree.require(branch, f"[input.branches] {role}")
+        if input.dead_branch is not None:
+            tree.require(input.dead_branch, "[input] dead_branch")
         source = tree
         if input.condition_tree not in (None, input.tree):
             source = _condition_tree(directory, path, input, tree)
@@ -89,6 +94,7 @@ def _read_file(
             key = f"[conditions.{name}] branch"
             source.require(branch, key, f", or give a constant with --set {name}=VALUE")
         wanted = [*cells, *input.overflow_cells, *input.branches.values()]
+        wanted += [] if input.dead_branch is None else [input.dead_branch]
         if source is tree:
             wanted += branch_of.values()
         for start, arrays in tree.chunks(wanted, chunk_bytes):
@@ -111,7 +117,18 @@ def _read_file(
                 path,
                 start,
                 tree.entries,
+                _dead_cells(arrays, input, tree.where),
             )
+
+
+def _dead_cells(
+    arrays: Any, input: Input, where: str
+) -> tuple[NDArray[np.intp], NDArray[Any]] | None:
+    if input.dead_branch is None:
+        return None
+    offsets, voxels = _jagged(arrays[input.dead_branch], input.dead_branch, where)
+    _check_integers(voxels, arrays, input.dead_branch, where, "[input] dead_branch")
+    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), voxels
 
 
 def _condition_tree(directory: Any, path: Path, input: Input, hits: Tree) -> Tree:
@@ -233,12 +250,9 @@ def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
                 f"event {start + event} in {where} has {counts[event]} values in '{reference}' "
                 f"but {found[event]} in '{branch}'; all hit branches must have the same length"
             )
-        if role in INDEX_ROLES and values.dtype.kind == "f":
-            raise CaloganError(
-                f"branch '{branch}' in {where} is {_type(arrays[branch])}, expected integers for "
-                f"[input.branches] {role}"
-            )
-        if role not in INDEX_ROLES:
+        if role in INDEX_ROLES:
+            _check_integers(values, arrays, branch, where, f"[input.branches] {role}")
+        else:
             values = _checked_finite(values, role, branch, offsets, where, start)
             values = _scaled(
                 values,
@@ -248,6 +262,13 @@ def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
     _check_energy(energy, offsets, f"branch '{reference}'", where, start)
     factor = ENERGY_UNITS[input.energy_unit]
     return Hits(offsets, _scaled(energy, factor), input.layout, coordinates)
+
+
+def _check_integers(values: NDArray[Any], arrays: Any, branch: str, where: str, key: str) -> None:
+    if values.dtype.kind == "f":
+        raise CaloganError(
+            f"branch '{branch}' in {where} is {_type(arrays[branch])}, expected integers for {key}"
+        )
 
 
 def _cell_hits(arrays: Any, input: Input, where: str, start: int, cells: list[str]) -> Hits:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,10 @@ class VoxelizeSummary:
     """Energy outside the cells, MeV: per layer, and last in no layer."""
     incident: float = 0.0
     """Sum of the incident energies, MeV."""
+    dead_events: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Events in which each voxel is dead, (n_voxels,); empty where nothing names dead cells."""
+    dead_energy: float = 0.0
+    """Sum of the hits in dead cells, which are left out, MeV."""
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Smallest and largest value of each condition, in its unit."""
     warnings: list[str] = field(default_factory=list)
@@ -76,6 +82,8 @@ def voxelize_files(
     summary = VoxelizeSummary(Path(output), tuple(layer.name for layer in geometry.layers))
     summary.overflow = np.zeros(geometry.n_layers + 1)
     summary.hits_outside = np.zeros(geometry.n_layers + 1, np.int64)
+    masked = bool(card.data.dead) or card.input.dead_branch is not None
+    summary.dead_events = np.zeros(geometry.n_voxels if masked else 0, np.int64)
     if any(path.exists() and path.samefile(output) for path in paths if Path(output).exists()):
         raise CaloganError(f"{output} is one of the input files; name another output")
     sizes = [max(1, path.stat().st_size) for path in paths]
@@ -84,12 +92,22 @@ def voxelize_files(
     with StoreWriter(output, geometry, conditions, {}) as writer:
         for i, path in enumerate(paths):
             entries = 0
+            dead_here = _dead_in_file(card, path, geometry)
             for chunk in read_hits([path], card.input, card.conditions, overrides):
                 entries = chunk.entries
                 for part, hits in chunk.hits.blocks(rows):
                     voxels = _voxelize(hits, geometry, path)
                     values = {name: column[part] for name, column in chunk.conditions.items()}
-                    writer.append(voxels.energies, values, voxels.overflow)
+                    dead = (
+                        _dead_in_events(chunk, part, dead_here, geometry, card.input.dead_branch)
+                        if masked
+                        else None
+                    )
+                    if dead is not None:
+                        summary.dead_energy += float(voxels.energies[dead].sum(dtype=np.float64))
+                        summary.dead_events += dead.sum(axis=0)
+                        voxels.energies[dead] = 0
+                    writer.append(voxels.energies, values, voxels.overflow, dead=dead)
                     summary.overflow += voxels.overflow.sum(axis=0, dtype=np.float64)
                     summary.hits_outside += voxels.hits_outside
                 _count(summary, chunk)
@@ -121,6 +139,8 @@ def voxelize_files(
                     name: c.model_dump(mode="json") for name, c in card.conditions.items()
                 },
                 "overrides": dict(overrides or {}),
+                "dead": [dead.model_dump(mode="json") for dead in card.data.dead],
+                "dead_energy_MeV": summary.dead_energy,
                 "hits": summary.hits,
                 "hits_outside": summary.hits_outside.tolist(),
                 "energy_MeV": summary.energy,
@@ -136,6 +156,38 @@ def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
         return voxelize(hits, geometry)
     except CaloganError as error:
         raise CaloganError(f"{path}: {error}") from error
+
+
+def _dead_in_file(card: Card, path: Path, geometry: Geometry) -> NDArray[np.bool_]:
+    """Which voxels the card calls dead in all events of a file, (n_voxels,)."""
+    found = np.zeros(geometry.n_voxels, np.bool_)
+    for dead in card.data.dead:
+        _check_voxels(np.array(dead.cells), geometry, "[data] dead names")
+        if dead.pattern is None or re.search(dead.pattern, path.name):
+            found[dead.cells] = True
+    return found
+
+
+def _dead_in_events(
+    chunk: HitChunk, part: slice, in_file: NDArray[np.bool_], geometry: Geometry, branch: str | None
+) -> NDArray[np.bool_]:
+    """Which voxels are dead in the chunk's events of a part, (n, n_voxels)."""
+    found = np.tile(in_file, (part.stop - part.start, 1))
+    if chunk.dead is not None:
+        event, voxel = chunk.dead
+        here = (event >= part.start) & (event < part.stop)
+        _check_voxels(voxel[here], geometry, f"{chunk.path}: branch '{branch}' has")
+        found[event[here] - part.start, voxel[here]] = True
+    return found
+
+
+def _check_voxels(voxels: NDArray[Any], geometry: Geometry, what: str) -> None:
+    bad = voxels[(voxels < 0) | (voxels >= geometry.n_voxels)]
+    if bad.size:
+        raise CaloganError(
+            f"{what} voxel {bad[0]} as dead, but geometry '{geometry.name}' has voxels 0 to "
+            f"{geometry.n_voxels - 1}"
+        )
 
 
 def _file_warnings(empty: list[str], named_again: list[Path]) -> list[str]:
@@ -175,6 +227,13 @@ def _warnings(summary: VoxelizeSummary, card: Card) -> list[str]:
             f"{name[int(summary.overflow.argmax())]}; check [input] length_unit and angle_unit, "
             "the hit branches and the geometry"
         )
+    never = np.flatnonzero(summary.dead_events == summary.events)
+    if len(never):
+        cells = "cell is" if len(never) == 1 else "cells are"
+        found.append(
+            f"{len(never)} {cells} dead in every event (voxels {_numbers(never)}); a training on "
+            "this alone learns of them only from their images under [data] mirror or turn"
+        )
     if summary.energy > 1.05 * summary.incident:
         found.append(
             f"the hits sum to {summary.energy / summary.incident:.3g} times the incident energy; "
@@ -190,3 +249,7 @@ def _warnings(summary: VoxelizeSummary, card: Card) -> list[str]:
                 f"or set low and high in [conditions.{condition.name}]"
             )
     return found
+
+
+def _numbers(voxels: NDArray[np.intp]) -> str:
+    return ", ".join(map(str, voxels[:5])) + (", ..." if len(voxels) > 5 else "")

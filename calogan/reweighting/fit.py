@@ -116,6 +116,11 @@ def _check(generator: Generator, reference: Showers, clip: float) -> None:
             f"{reference.geometry.n_voxels} voxels, the generator makes "
             f"'{generator.geometry.name}' with {generator.geometry.n_voxels}"
         )
+    if reference.dead is not None and reference.dead.any():
+        raise CaloganError(
+            f"{int(reference.dead.any(axis=1).sum())} of {len(reference)} reference showers have "
+            "dead cells, and weights are for whole showers; give a reference without"
+        )
     missing = [c.name for c in generator.conditions if c.name not in reference.conditions]
     if missing:
         raise CaloganError(

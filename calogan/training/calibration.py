@@ -33,9 +33,9 @@ def calibrate(
     a few per mille after a training, is what the logarithm of each layer's energy should gain; the
     kernel and bias of its head change by what comes nearest to that. The graph stays as it is.
 
-    The part of a layer's energy that lies in cells over the threshold hardly varies from shower to
-    shower, so it is measured on one set of showers; the layer energies do vary, and are drawn many
-    times.
+    The part of a layer's energy that lies in living cells over the threshold hardly varies from
+    shower to shower, so it is measured on one set of showers; the layer energies do vary, and are
+    drawn many times.
 
     Parameters
     ----------
@@ -56,7 +56,9 @@ def calibrate(
         latent = rng.standard_normal((len(showers), sum(sizes)), np.float32)
         energies = voxel_fractions(model, geometry, latent, conditions) * incident[:, None]
         made = Showers(energies, showers.conditions, geometry)
-        over = _fit(basis, layer_fractions(made.apply_threshold(threshold)))
+        # Dead cells are left out of both samples, as what is under threshold is.
+        seen = made.without(showers.dead).apply_threshold(threshold)
+        over = _fit(basis, layer_fractions(seen))
         # Of a layer with hardly any energy, polynomials may be below zero somewhere.
         kept = np.clip(over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9), 0, 1)
         visible = np.zeros(len(showers))

@@ -34,6 +34,35 @@ class TrainingData:
     """Voxel permutations under which the distribution of showers stays the same, the identity
     first: (n_symmetries, n_voxels)."""
 
+    @property
+    def dead(self) -> NDArray[np.bool_] | None:
+        """Dead cells of the showers, (n, n_voxels); None if there is none at all."""
+        dead = self.showers.dead
+        return dead if dead is not None and dead.any() else None
+
+    def stand_ins(self) -> NDArray[np.intp]:
+        """For each voxel the one whose showers tell what it holds, (n_voxels,).
+
+        Itself, or, if it is dead in all showers, the image that is alive in most.
+
+        Raises CaloganError for voxels without a living image.
+        """
+        itself = np.arange(self.showers.geometry.n_voxels)
+        if self.dead is None:
+            return itself
+        alive = (~self.dead).sum(axis=0)
+        images = self.symmetries[alive[self.symmetries].argmax(axis=0), itself]
+        unknown = np.flatnonzero(alive[images] == 0)
+        if len(unknown):
+            raise CaloganError(
+                f"{len(unknown)} cells are dead in all training showers, and in all their images "
+                f"(voxel {unknown[0]} is the first): nothing tells what they hold. Train on "
+                "showers that have them alive as well, or set [data] mirror or turn if the "
+                "showers are symmetric; to generate them dark, as they are, take them out of "
+                "[data] dead and voxelize again"
+            )
+        return np.where(alive > 0, itself, images)
+
     @staticmethod
     def of(showers: Showers, conditions: Sequence[Condition], data: Data) -> TrainingData:
         """Take from showers what the networks see; `data` is this section of the card."""
@@ -43,6 +72,15 @@ class TrainingData:
             turns = turn_permutations(showers.geometry)
             symmetries = np.concatenate([symmetries[:, turn] for turn in turns])
         return TrainingData(showers, inputs, data.readout_threshold, symmetries)
+
+
+def living_mean(values: NDArray[Any], dead: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Mean of each voxel, (n_voxels,), over the showers in which it is alive; 0 if it never is."""
+    if dead is None:
+        return np.asarray(values.mean(axis=0))
+    alive = np.maximum((~dead).sum(axis=0), 1)
+    found: NDArray[Any] = (np.where(dead, 0, values).sum(axis=0) / alive).astype(np.float32)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

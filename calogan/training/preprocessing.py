@@ -63,6 +63,7 @@ class Preprocessing:
         count_levels: int = 14,
         shape_floor: float = 0.0,
         limit: float | None = None,
+        stand_ins: NDArray[np.intp] | None = None,
     ) -> Preprocessing:
         """Measure the scales.
 
@@ -73,6 +74,7 @@ class Preprocessing:
         threshold : readout threshold in MeV, 0 for none
         count_levels : number of energies at which cells are counted
         shape_floor, limit : as `[training] shape_floor` and `feature_limit`
+        stand_ins : as `TrainingData.stand_ins`; None: each voxel stands for itself
 
         Raises
         ------
@@ -90,7 +92,13 @@ class Preprocessing:
         floor = lowest / 3
         levels = np.geomspace(lowest, np.quantile(positive, 0.99), count_levels)
         basis = condition_basis(conditions, np).astype(np.float64)
-        voxel_mean, voxel_variance = _variance_by_condition(np.log1p(energies / floor), basis)
+        logarithms = np.log1p(energies / floor)
+        if showers.dead is None:
+            voxel_mean, voxel_variance = _variance_by_condition(logarithms, basis)
+        else:
+            voxel_mean, voxel_variance = _variance_of_living(logarithms, basis, ~showers.dead)
+        if stand_ins is not None:
+            voxel_mean, voxel_variance = voxel_mean[:, stand_ins], voxel_variance[:, stand_ins]
         variances = basis[:SPREAD_SHOWERS] @ voxel_variance
         blank = Preprocessing(
             showers.geometry,
@@ -201,3 +209,24 @@ def _variance_by_condition(
     values -= basis.astype(np.float32) @ mean
     np.square(values, out=values)
     return mean, inverse @ values
+
+
+def _variance_of_living(
+    values: NDArray[np.float32], basis: NDArray[np.float64], alive: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same from the showers in which each voxel is alive, (n, k).
+
+    A voxel that hardly ever is has a mean near 0: each is measured as if one more shower had it 0.
+    """
+    n_basis = basis.shape[1]
+    products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
+    squares = (alive.T.astype(np.float64) @ products).reshape(-1, n_basis, n_basis)
+    squares += np.eye(n_basis)
+
+    def fit(numbers: NDArray[Any]) -> NDArray[np.float32]:
+        sums = (basis.T @ np.where(alive, numbers, 0)).T
+        found: NDArray[np.float32] = np.linalg.solve(squares, sums[:, :, None])[:, :, 0].T
+        return found.astype(np.float32)
+
+    mean = fit(values)
+    return mean, fit(np.square(values - basis.astype(np.float32) @ mean))

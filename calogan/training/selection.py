@@ -244,8 +244,13 @@ class Yardstick:
     def score(self, first: Showers, second: Showers) -> Scores:
         """Score a generator by two samples of it at the validation showers' conditions.
 
-        The second, made from other latents, is there for the diversity alone.
+        The second, made from other latents, is there for the diversity alone. Cells dead in a
+        validation shower are dead in the first's too; in the second's those of another one, for the
+        diversity compares what differs between real showers, dead cells included.
         """
+        dead = self.showers.dead
+        if dead is not None:
+            first, second = first.without(dead), second.without(np.roll(dead, 1, axis=0))
         first, second = (s.apply_threshold(self.threshold) for s in (first, second))
         x, y, z = self._real_features, self._standardised(first), self._standardised(second)
         voxels = log_voxel_features(first)

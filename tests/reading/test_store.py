@@ -64,7 +64,7 @@ def test_iterate(path: Path, sample: Showers) -> None:
 
 def test_info(path: Path, sample: Showers) -> None:
     about = store.info(path)
-    assert (about.n_showers, about.n_voxels, about.version) == (50, 16, store.STORE_VERSION)
+    assert (about.n_showers, about.n_voxels, about.version) == (50, 16, store.OLD_VERSION)
     assert about.conditions == tuple(CONDITIONS)
     assert about.geometry == sample.geometry
     assert about.has_overflow
@@ -229,7 +229,7 @@ def test_row_of_a_bad_value(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("calogan_store", 99, "store of version 99, this program reads version 1"),
+        ("calogan_store", 99, "store of version 99, this program reads version 1 and 2"),
         ("geometry", "{", "attribute 'geometry' .* is not JSON"),
         ("geometry", None, "has no attribute 'geometry'"),
         ("geometry", "{}", r"geometry\.layers: expected a list"),
