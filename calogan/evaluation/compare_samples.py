@@ -94,6 +94,7 @@ def compare_samples(
                 name: [float(v.min()), float(v.max())] for name, v in reference.conditions.items()
             },
             "versions": _versions(),
+            **({} if reference.dead is None else {"dead_cells": float(reference.dead.mean())}),
         },
         geometry=reference.geometry,
         response=(statistics.mean(responses[0]), statistics.mean(responses[1])),

@@ -60,7 +60,15 @@ def test_groups_of_voxels_are_moved_together() -> None:
     inputs = network_input(card.condition_list, showers.conditions)
     mean = np.full(geometry.n_voxels, 0.1 / geometry.n_voxels, np.float32)
     model = build_generator(card.generator, geometry, 2, mean)
-    match_start(model, showers, inputs, THRESHOLD, geometry.layer_index, np.arange(geometry.n_voxels), seed=1)
+    match_start(
+        model,
+        showers,
+        inputs,
+        THRESHOLD,
+        geometry.layer_index,
+        np.arange(geometry.n_voxels),
+        seed=1,
+    )
     for name in ("cell_chance", "voxels"):
         bias = model.get_layer(name).get_weights()[1]
         for part in geometry.slices:
