@@ -9,13 +9,22 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from calogan.bands import Bands, check_bands
 from calogan.card.layouts import Layout, Place
 from calogan.card.training import SelectionCard, Training
-from calogan.conditions import Condition
-from calogan.errors import CaloganError
+from calogan.conditions import AnyCondition, Condition, Label, input_columns
+from calogan.errors import CaloganError, nearest
 from calogan.geometry import Geometry
 from calogan.units import UNIT_TABLES
 
@@ -86,25 +95,18 @@ def _regular_expression(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from error
 
 
-class ConditionCard(_Section):
-    """One condition: how the network sees it, and where its values come from."""
+class _Source(_Section):
+    """Where the values of a condition come from."""
 
-    unit: str
-    """GeV for energy; any name for others."""
-    low: float
-    high: float
-    scale: Literal["log", "linear"] = "linear"
     branch: str | None = None
     """Read it from this branch ..."""
-    value: float | None = None
+    value: Any = None
     """... or take this constant ..."""
     pattern: str | None = None
     """... or a regular expression on the file's name; its first group is the number."""
-    source_unit: str | None = None
-    """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
 
     @model_validator(mode="after")
-    def _one_source(self) -> ConditionCard:
+    def _one_source(self) -> _Source:
         given = [k for k in ("branch", "value", "pattern") if getattr(self, k) is not None]
         if len(given) > 1:
             raise ValueError(f"takes one of branch, value, pattern; found {given}")
@@ -113,8 +115,28 @@ class ConditionCard(_Section):
                 f"pattern {self.pattern!r} has no group; put the number in parentheses, "
                 "as in 'theta([0-9.]+)'"
             )
+        return self
+
+
+class ConditionCard(_Source):
+    """One condition with a range: how the network sees it, and where its values come from."""
+
+    unit: str
+    """GeV for energy; any name for others."""
+    low: float
+    high: float
+    scale: Literal["log", "linear"] = "linear"
+    value: float | None = None
+    source_unit: str | None = None
+    """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
+
+    @model_validator(mode="after")
+    def _converts(self) -> ConditionCard:
         self.factor  # noqa: B018  (raises for units that do not convert)
         return self
+
+    def condition(self, name: str) -> Condition:
+        return Condition(name, self.unit, self.low, self.high, self.scale)
 
     @property
     def factor(self) -> float:
@@ -128,6 +150,51 @@ class ConditionCard(_Section):
         raise ValueError(
             f"source_unit '{self.source_unit}' does not convert to '{self.unit}'; known: {known}"
         )
+
+
+class LabelCard(_Source):
+    """One condition that takes a few values, between which there is nothing: a particle, a side."""
+
+    values: list[int | str]
+    """All that the data holds: whole numbers, as they are there, or names of particles as the
+    Particle Data Group writes them ("e-", "gamma", "pi+"), which stand for their PDG codes."""
+    value: float | str | None = None
+    """A constant, or one of the names in `values`; what a pattern finds may be a name too."""
+
+    def condition(self, name: str) -> Label:
+        codes = tuple(v if isinstance(v, int) else pdg_code(v) for v in self.values)
+        label = Label(name, codes, tuple(map(str, self.values)))
+        if self.value is not None and not label.covers(label.to_values(self.value)):
+            raise CaloganError(
+                f"conditions.{name}.value is {self.value!r}, expected among {label.span}"
+            )
+        return label
+
+
+def pdg_code(name: str) -> int:
+    """The Particle Data Group's code of a particle; raises CaloganError for an unknown name."""
+    from particle import Particle, ParticleNotFound
+
+    try:
+        return int(Particle.from_name(name).pdgid)
+    except ParticleNotFound as error:
+        known = [str(p.name) for p in Particle.findall()]
+        raise CaloganError(
+            f"no particle is called '{name}'; nearest: {nearest(name, known)}; give a name of the "
+            "Particle Data Group, such as e-, gamma, pi+, p, or the whole number in the data"
+        ) from error
+
+
+def _kind(given: Any) -> str:
+    """Which of the two kinds of conditions a table of the card is meant to be."""
+    label = isinstance(given, LabelCard) or (isinstance(given, dict) and "values" in given)
+    return "label" if label else "range"
+
+
+AnyConditionCard = Annotated[
+    Annotated[ConditionCard, Tag("range")] | Annotated[LabelCard, Tag("label")],
+    Discriminator(_kind),
+]
 
 
 class DeadCells(_Section):
@@ -329,8 +396,8 @@ class Card(_Section):
     geometry: dict[str, Any]
     """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),
     relative to the card."""
-    conditions: dict[str, ConditionCard]
-    """By name, `energy` first."""
+    conditions: dict[str, AnyConditionCard]
+    """By name, `energy` first; with `values` it is a label."""
     data: Data = Data()
     generator: GeneratorCard = GeneratorCard()
     critic: CriticCard = CriticCard()
@@ -347,16 +414,22 @@ class Card(_Section):
                 f"the first condition must be 'energy' (incident energy, GeV), "
                 f"found {list(self.conditions)}"
             )
-        if self.conditions["energy"].unit != "GeV":
+        energy = self.conditions["energy"]
+        if isinstance(energy, LabelCard):
+            raise ValueError("conditions.energy has values, expected a range: unit, low and high")
+        if energy.unit != "GeV":
             raise ValueError("conditions.energy.unit must be 'GeV' (set source_unit to convert)")
         check_bands(self.data.hold_out, self.condition_list)  # and raises for impossible ranges
         return self
 
     @property
-    def condition_list(self) -> list[Condition]:
-        return [
-            Condition(name, c.unit, c.low, c.high, c.scale) for name, c in self.conditions.items()
-        ]
+    def condition_list(self) -> list[AnyCondition]:
+        return [card.condition(name) for name, card in self.conditions.items()]
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers that networks are fed for the conditions of a shower."""
+        return sum(input_columns(self.condition_list))
 
     def build_geometry(self) -> Geometry:
         return Geometry.from_dict(self.geometry)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from calogan.card.keys import Card, ConditionCard, CriticCard, GeneratorCard
+from calogan.card.keys import Card, ConditionCard, CriticCard, GeneratorCard, LabelCard
 from calogan.errors import CaloganError, nearest
 from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry
@@ -97,10 +97,14 @@ def _check_images(card: Card) -> None:
 def _explain(error: ValidationError, where: str) -> str:
     lines = []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "card"
+        location, kind = item["loc"], None
+        if location[:1] == ("conditions",) and location[2:3] in (("range",), ("label",)):
+            # Which kind of condition it was taken for is no part of the key.
+            location, kind = (*location[:2], *location[3:]), location[2]
+        key = ".".join(str(part) for part in location) or "card"
         if item["type"] == "extra_forbidden":
-            known = _known_keys(item["loc"])
-            hint = f"; nearest: {nearest(str(item['loc'][-1]), known)}" if known else ""
+            known = _known_keys(location, kind)
+            hint = f"; nearest: {nearest(str(location[-1]), known)}" if known else ""
             lines.append(f"{where}: unknown key '{key}'{hint}")
         elif item["type"] == "missing":
             lines.append(f"{where}: key '{key}' is missing")
@@ -112,12 +116,12 @@ def _explain(error: ValidationError, where: str) -> str:
     return "\n".join(lines)
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+def _known_keys(location: tuple[int | str, ...], condition: int | str | None) -> list[str]:
     fields = Card.model_fields
     for part in location[:-1]:
-        kind = ConditionCard if part == "conditions" else None
-        if kind is None and part in fields:
-            kind = fields[str(part)].annotation  # type: ignore[assignment]
+        kind: Any = LabelCard if condition == "label" else ConditionCard
+        if part != "conditions":
+            kind = fields[str(part)].annotation if part in fields else None
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             fields = kind.model_fields
     return sorted(fields)

@@ -70,7 +70,7 @@ def study(
     CaloganError : too few showers to compare; `other` does not fit, or has a held-out band there
     """
     reference, generated = pair
-    condition = next(c for c in generator.conditions if c.name == name)
+    condition = next(c for c in generator.conditions if isinstance(c, Condition) and c.name == name)
     inside, beside = _inside_and_beside(condition, bands, generator, other, reference)
 
     def region(words: str, short: str, real: Showers, made: Showers) -> Region:

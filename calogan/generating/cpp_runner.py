@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import Condition, condition_columns
+from calogan.conditions import AnyCondition, Condition, condition_columns
 from calogan.errors import CaloganError
 from calogan.generating.cpp_library import (
     POINTER,
@@ -133,7 +133,7 @@ class Generator:
 
     name: str
     geometry: Geometry
-    conditions: tuple[Condition, ...]
+    conditions: tuple[AnyCondition, ...]
     latent_size: int
     """Random numbers that one shower takes."""
     readout_threshold: float

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.card.keys import ConditionCard, Input
+from calogan.card.keys import AnyConditionCard, ConditionCard, Input
 from calogan.errors import CaloganError, nearest
 from calogan.reading.root_file import Tree, branch_names, expand_files, open_root
 from calogan.reading.voxelize import Hits
@@ -41,8 +41,8 @@ class HitChunk:
 def read_hits(
     files: Sequence[str | Path],
     input: Input,
-    conditions: Mapping[str, ConditionCard],
-    overrides: Mapping[str, float] | None = None,
+    conditions: Mapping[str, AnyConditionCard],
+    overrides: Mapping[str, float | str] | None = None,
     chunk_bytes: int = 32 << 20,
 ) -> Iterator[HitChunk]:
     """Read hits and conditions, chunk by chunk.
@@ -52,7 +52,8 @@ def read_hits(
     files : paths and globs
     input : trees, branches and units
     conditions : where the value of each condition comes from
-    overrides : constants, in the card's units, that take the place of a condition's source
+    overrides : constants, in the card's units, that take the place of a condition's source; of
+        labels their names too
     chunk_bytes : memory that the branches of one chunk may take
 
     Raises CaloganError for anything missing, of the wrong type, inconsistent or unphysical, naming
@@ -62,7 +63,7 @@ def read_hits(
     for name, value in overrides.items():
         if name not in conditions:
             raise CaloganError(
-                f"--set {name}={value:g}: no such condition; nearest: {nearest(name, conditions)}; "
+                f"--set {name}={value}: no such condition; nearest: {nearest(name, conditions)}; "
                 f"add it to the card as [conditions.{name}]"
             )
     for path in expand_files(files)[0]:
@@ -72,8 +73,8 @@ def read_hits(
 def _read_file(
     path: Path,
     input: Input,
-    conditions: Mapping[str, ConditionCard],
-    overrides: Mapping[str, float],
+    conditions: Mapping[str, AnyConditionCard],
+    overrides: Mapping[str, float | str],
     chunk_bytes: int,
 ) -> Iterator[HitChunk]:
     constants = _constants(path, conditions, overrides)
@@ -142,23 +143,25 @@ def _condition_tree(directory: Any, path: Path, input: Input, hits: Tree) -> Tre
 
 
 def _constants(
-    path: Path, conditions: Mapping[str, ConditionCard], overrides: Mapping[str, float]
+    path: Path, conditions: Mapping[str, AnyConditionCard], overrides: Mapping[str, float | str]
 ) -> dict[str, float]:
     """Conditions that are the same for a whole file, in their source's unit."""
     values: dict[str, float] = {}
     for name, card in conditions.items():
+        condition = card.condition(name)
         if name in overrides:
-            values[name] = float(overrides[name])
+            values[name] = float(condition.to_values(overrides[name]))
         elif card.value is not None:
-            values[name] = card.value
+            values[name] = float(condition.to_values(card.value))
         elif card.pattern is not None:
             match = re.search(card.pattern, path.name)
             text = match.group(1) if match else None
             try:
-                values[name] = float(text or "")
-            except ValueError as error:
+                values[name] = float(condition.to_values(text or ""))
+            except CaloganError as error:
+                no_value = "no number" if isinstance(card, ConditionCard) else "no value of it"
                 found = (
-                    "does not match" if text is None else f"finds {text!r}, which is no number, in"
+                    "does not match" if text is None else f"finds {text!r}, which is {no_value}, in"
                 )
                 raise CaloganError(
                     f"[conditions.{name}] pattern {card.pattern!r} {found} the file name "
@@ -174,13 +177,24 @@ def _constants(
 
 def _converted_condition(
     name: str,
-    card: ConditionCard,
+    card: AnyConditionCard,
     values: NDArray[Any],
     is_override: bool,
     path: Path,
     start: int,
 ) -> NDArray[np.float32]:
     """In the card's unit and checked; overrides come in that unit."""
+    if not isinstance(card, ConditionCard):
+        label = card.condition(name)
+        other = ~label.covers(values)
+        if other.any():
+            first = int(np.flatnonzero(other)[0])
+            raise CaloganError(
+                f"condition '{name}' is {values[first]:g} in event {start + first} of {path} "
+                f"({int(other.sum())} such in this chunk), expected among {label.span}; add it to "
+                f"values in [conditions.{name}], or leave such events out"
+            )
+        return values.astype(np.float32)
     factor = 1.0 if is_override else card.factor
     converted: NDArray[np.float32] = (values.astype(np.float64) * factor).astype(np.float32)
     positive = name == "energy" or card.scale == "log"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.card.keys import Card
+from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.files import sha256
 from calogan.geometry import Geometry
@@ -66,7 +67,7 @@ def voxelize_files(
     files: Sequence[str | Path],
     output: str | Path,
     card: Card,
-    overrides: Mapping[str, float] | None = None,
+    overrides: Mapping[str, float | str] | None = None,
     progress: Progress | None = None,
 ) -> VoxelizeSummary:
     """Read ROOT files, voxelize, and write a store; an old file at `output` is replaced at the end.
@@ -240,6 +241,8 @@ def _warnings(summary: VoxelizeSummary, card: Card) -> list[str]:
             "check [input] energy_unit and [conditions.energy] source_unit"
         )
     for condition in card.condition_list:
+        if isinstance(condition, Label):
+            continue  # other values than the card's are refused
         low, high = summary.ranges[condition.name]
         slack = 1e-4 * (condition.high - condition.low)
         if low < condition.low - slack or high > condition.high + slack:

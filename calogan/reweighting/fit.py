@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.bands import in_any
-from calogan.conditions import Condition, condition_basis, network_input
+from calogan.conditions import AnyCondition, condition_basis, input_columns, network_input
 from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
 from calogan.generating.reference import load_reference
@@ -137,10 +137,12 @@ def _generated_features(
 
 
 def _mean_of(
-    ratios: NDArray[Any], known: Sequence[Condition], conditions: Mapping[str, Any]
+    ratios: NDArray[Any], known: Sequence[AnyCondition], conditions: Mapping[str, Any]
 ) -> NDArray[np.float64]:
     """Coefficients of the mean ratio, a polynomial of the conditions."""
-    basis = condition_basis(network_input(known, conditions), np).astype(np.float64)
+    basis = condition_basis(
+        network_input(known, conditions), np, columns=input_columns(known)
+    ).astype(np.float64)
     found: NDArray[np.float64] = np.linalg.lstsq(basis, ratios, rcond=None)[0]
     return found
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition, condition_basis, network_input
+from calogan.conditions import AnyCondition, condition_basis, input_columns, network_input
 from calogan.errors import CaloganError
 from calogan.features import high_level_features
 from calogan.generating.generator import ROWS, Generator
@@ -73,7 +73,7 @@ class Refiner:
     generator_sha256: str
     """Of the weights of the generator that it belongs to."""
     geometry: Geometry
-    conditions: tuple[Condition, ...]
+    conditions: tuple[AnyCondition, ...]
     threshold: float
     """Readout threshold in MeV with which it was trained."""
     features: tuple[str, ...]
@@ -114,7 +114,11 @@ class Refiner:
 
     def weights(self, conditions: Mapping[str, NDArray[np.float32]], ratios: Floats) -> Floats:
         """Event weights, (n,): the showers' ratios, clipped, with mean 1 at all conditions."""
-        basis = condition_basis(network_input(self.conditions, conditions), np)
+        basis = condition_basis(
+            network_input(self.conditions, conditions),
+            np,
+            columns=input_columns(self.conditions),
+        )
         mean = basis.astype(np.float64) @ self.normalisation
         least = LEAST_MEAN * self.bound * self.efficiency.acceptance.value
         found: Floats = np.minimum(ratios, self.bound) / np.maximum(mean, least)
@@ -131,7 +135,7 @@ class Refiner:
 
 
 def refiner_features(
-    showers: Showers, conditions: Sequence[Condition], threshold: float
+    showers: Showers, conditions: Sequence[AnyCondition], threshold: float
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """What the classifier sees, (n, k), and its names: nothing the generator does not know.
 

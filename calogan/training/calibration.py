@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ def calibrate(
     conditions: NDArray[np.float32],
     threshold: float,
     seed: int,
+    columns: Sequence[int] | None = None,
 ) -> None:
     """Change the heads of the layer energies so that the mean response is that of `showers`.
 
@@ -44,10 +47,11 @@ def calibrate(
     conditions : of the showers, as the network sees them, (n, n_conditions)
     threshold : readout threshold, MeV
     seed : of the latents
+    columns : as those of `condition_basis`
     """
     geometry = showers.geometry
     incident = 1000 * showers.incident_energy
-    basis = condition_basis(conditions.astype(np.float64), np)
+    basis = condition_basis(conditions.astype(np.float64), np, columns=columns)
     wanted = _fit(basis, response(showers.apply_threshold(threshold)))
     sizes = [tensor.shape[-1] for tensor in model.inputs[:-1]]
     part = layer_energy_part(model, geometry.n_layers)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from calogan.bands import Bands, in_any, in_band
 from calogan.card.keys import Data
-from calogan.conditions import Condition, network_input
+from calogan.conditions import AnyCondition, Label, input_columns, network_input
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry, Layer
 from calogan.reading import store
@@ -27,12 +27,14 @@ class TrainingData:
 
     showers: Showers
     inputs: NDArray[np.float32]
-    """Their conditions as the network sees them, (n, n_conditions)."""
+    """Their conditions as the network sees them, (n, n_inputs)."""
     threshold: float
     """Readout threshold, MeV."""
     symmetries: NDArray[np.intp]
     """Voxel permutations under which the distribution of showers stays the same, the identity
     first: (n_symmetries, n_voxels)."""
+    columns: tuple[int, ...] | None = None
+    """How many of the inputs each condition has; None: one."""
 
     @property
     def dead(self) -> NDArray[np.bool_] | None:
@@ -64,14 +66,15 @@ class TrainingData:
         return np.where(alive > 0, itself, images)
 
     @staticmethod
-    def of(showers: Showers, conditions: Sequence[Condition], data: Data) -> TrainingData:
+    def of(showers: Showers, conditions: Sequence[AnyCondition], data: Data) -> TrainingData:
         """Take from showers what the networks see; `data` is this section of the card."""
         inputs = network_input(conditions, showers.conditions)
         symmetries = mirror_permutations(showers.geometry, data.mirror)
         if data.turn:
             turns = turn_permutations(showers.geometry)
             symmetries = np.concatenate([symmetries[:, turn] for turn in turns])
-        return TrainingData(showers, inputs, data.readout_threshold, symmetries)
+        columns = input_columns(conditions)
+        return TrainingData(showers, inputs, data.readout_threshold, symmetries, columns)
 
 
 def living_mean(values: NDArray[Any], dead: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -102,7 +105,7 @@ class Split:
 
 
 def load_split(
-    data: Data, geometry: Geometry, conditions: Sequence[Condition], batch_size: int, seed: int
+    data: Data, geometry: Geometry, conditions: Sequence[AnyCondition], batch_size: int, seed: int
 ) -> Split:
     """Read the store that the card names, leave out what is held out, and split the rest.
 
@@ -151,7 +154,7 @@ def _existing(path: str | None) -> str:
     return path
 
 
-def _load(path: str, geometry: Geometry, conditions: Sequence[Condition]) -> Showers:
+def _load(path: str, geometry: Geometry, conditions: Sequence[AnyCondition]) -> Showers:
     """Read a store, and make sure that it holds what the card says."""
     about = store.info(path)
     if about.geometry not in (None, geometry):
@@ -168,12 +171,19 @@ def _load(path: str, geometry: Geometry, conditions: Sequence[Condition]) -> Sho
                 f"it has {sorted(showers.conditions)}; take it out of the card, or voxelize again"
             )
         values = showers.conditions[condition.name]
-        if not condition.covers(values).all():
+        known = condition.covers(values)
+        if known.all():
+            continue
+        if isinstance(condition, Label):
             raise CaloganError(
-                f"{path} holds {condition.name} {values.min():g}..{values.max():g} "
-                f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
-                f"set low and high in [conditions.{condition.name}]"
+                f"{path} holds {condition.name} {values[~known][0]:g}, but the card's values are "
+                f"{condition.span}; set values in [conditions.{condition.name}]"
             )
+        raise CaloganError(
+            f"{path} holds {condition.name} {values.min():g}..{values.max():g} "
+            f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
+            f"set low and high in [conditions.{condition.name}]"
+        )
     return showers
 
 

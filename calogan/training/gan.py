@@ -57,14 +57,14 @@ class GanTrainer(Trainer):
         self._loss = LOSSES[training.loss]
         cells = self._energies[:1]
         functions = self._distribution(cells, cells)
-        self._cell_marginals = Marginals(functions.shape[1], self.n_conditions)
+        self._cell_marginals = Marginals(functions.shape[1], self.n_conditions, data.columns)
         self._rings: RingDistribution | None = None
         if training.ring_marginals > 0:
             self._rings = RingDistribution.fit(
                 data.showers.energies, data.showers.geometry, self._lowest
             )
             n_functions = len(self._rings.mean)
-            self._ring_marginals = Marginals(n_functions, self.n_conditions)
+            self._ring_marginals = Marginals(n_functions, self.n_conditions, data.columns)
         penalties = [name for name in PENALTIES if getattr(training, name) > 0]
         self.logged = ("critic_loss", *penalties, "score_gap", *GENERATOR_LOGGED)
         turns = (

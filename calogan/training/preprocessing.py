@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -53,6 +54,8 @@ class Preprocessing:
     """MeV, as `[training] shape_floor`."""
     limit: float
     """Standard deviations beyond which features enter by their logarithm."""
+    columns: Sequence[int] | None = None
+    """As those of `condition_basis`."""
 
     @staticmethod
     def fit(
@@ -64,6 +67,7 @@ class Preprocessing:
         shape_floor: float = 0.0,
         limit: float | None = None,
         stand_ins: NDArray[np.intp] | None = None,
+        columns: Sequence[int] | None = None,
     ) -> Preprocessing:
         """Measure the scales.
 
@@ -75,6 +79,7 @@ class Preprocessing:
         count_levels : number of energies at which cells are counted
         shape_floor, limit : as `[training] shape_floor` and `feature_limit`
         stand_ins : as `TrainingData.stand_ins`; None: each voxel stands for itself
+        columns : as those of `condition_basis`
 
         Raises
         ------
@@ -91,7 +96,7 @@ class Preprocessing:
         lowest = threshold or float(np.quantile(positive, 0.05))
         floor = lowest / 3
         levels = np.geomspace(lowest, np.quantile(positive, 0.99), count_levels)
-        basis = condition_basis(conditions, np).astype(np.float64)
+        basis = condition_basis(conditions, np, columns=columns).astype(np.float64)
         logarithms = np.log1p(energies / floor)
         if showers.dead is None:
             voxel_mean, voxel_variance = _variance_by_condition(logarithms, basis)
@@ -111,6 +116,7 @@ class Preprocessing:
             np.zeros(0, np.float32),
             shape_floor,
             limit or np.inf,
+            columns,
         )
         raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
         mean, log_spread = spread_by_condition(raw, basis)
@@ -129,7 +135,7 @@ class Preprocessing:
 
     def voxels(self, energies: Any, conditions: Any, xp: ModuleType) -> Any:
         """Standardised voxels, (n, n_voxels); arguments as those of `features`."""
-        basis = condition_basis(conditions, xp)
+        basis = condition_basis(conditions, xp, columns=self.columns)
         scaled = xp.log1p(energies / self.energy_floor) - xp.matmul(basis, self.voxel_mean)
         variance = xp.matmul(basis, self.voxel_variance)
         return scaled / xp.sqrt(xp.maximum(variance, self.least_voxel_variance))
@@ -166,7 +172,7 @@ class Preprocessing:
 
     def _standardised(self, raw: Any, conditions: Any, xp: ModuleType) -> Any:
         """Raw features, all or the first of them, in units of their spread about their mean."""
-        basis = condition_basis(conditions, xp)
+        basis = condition_basis(conditions, xp, columns=self.columns)
         first = slice(0, raw.shape[1])
         # What hardly varies is left small: divided by its spread it would be rounding noise.
         log_scale = xp.minimum(

@@ -34,7 +34,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition, condition_basis, network_input, spread_by_condition
+from calogan.conditions import (
+    AnyCondition,
+    condition_basis,
+    input_columns,
+    network_input,
+    spread_by_condition,
+)
 from calogan.features import high_level_features, log_cells, log_voxel_features, response
 from calogan.metrics.bins import condition_bins
 from calogan.metrics.classifiers import classify, fit_trees
@@ -211,7 +217,7 @@ class Yardstick:
     def fit(
         training: Showers,
         validation: Showers,
-        conditions: Sequence[Condition],
+        conditions: Sequence[AnyCondition],
         threshold: float,
         seed: int,
     ) -> Yardstick:
@@ -227,7 +233,11 @@ class Yardstick:
         """
         training, validation = (s.apply_threshold(threshold) for s in (training, validation))
         bases = [
-            condition_basis(network_input(conditions, s.conditions).astype(np.float64), np)
+            condition_basis(
+                network_input(conditions, s.conditions).astype(np.float64),
+                np,
+                columns=input_columns(conditions),
+            )
             for s in (training, validation)
         ]
         features, names = _features(training)

@@ -100,8 +100,10 @@ class Trainer(ABC):
             shape_floor=training.shape_floor,
             limit=training.feature_limit,
             stand_ins=stand_ins,
+            columns=data.columns,
         )
         self.n_conditions = inputs.shape[1]
+        self.columns = data.columns
 
         self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
         self._sample_inputs = inputs[:SAMPLE_SHOWERS]
@@ -136,7 +138,7 @@ class Trainer(ABC):
             self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
         functions = distribution(self._energy_features[:1])
-        self._energy_marginals = Marginals(functions.shape[1], self.n_conditions)
+        self._energy_marginals = Marginals(functions.shape[1], self.n_conditions, data.columns)
         self._columns = tf.constant(voxel_columns(geometry, self.generator.outputs[0].shape[-1]))
         self._symmetries = tf.constant(data.symmetries)
         # Compiled one by one: XLA on a processor runs the body of a loop several times slower.
@@ -173,6 +175,7 @@ class Trainer(ABC):
                 self._sample_inputs,
                 self._threshold,
                 self.training.seed,
+                self.columns,
             )
             yield self.generator
         finally:
