@@ -235,7 +235,8 @@ class Label:
 
     def to_variables(self, values: ArrayLike) -> NDArray[np.float64]:
         """The network's input variables, (..., n_values), 1 where the value is; 0 elsewhere."""
-        return (np.asarray(values)[..., None] == self._array).astype(np.float64)
+        found: NDArray[np.bool_] = np.asarray(values)[..., None] == self._array
+        return found.astype(np.float64)
 
     @property
     def offsets_and_scales(self) -> tuple[tuple[float, float], ...]:

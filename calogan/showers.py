@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 
@@ -33,6 +34,8 @@ class Showers:
     dead: NDArray[np.bool_] | None = None
     """Cells that were not read out, (n, n_voxels): their energies are 0, and say nothing. None
     where all cells of all showers were."""
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    """The conditions that are labels, by name, as far as they are known."""
 
     def __post_init__(self) -> None:
         shape = np.shape(self.energies)
@@ -88,11 +91,19 @@ class Showers:
             None if self.weights is None else self.weights[index],
             self.units,
             None if self.dead is None else self.dead[index],
+            self.labels,
         )
 
     def unit(self, name: str) -> str:
         """Unit of a condition: GeV for the energy, always; empty where it is not known."""
         return "GeV" if name == "energy" else self.units.get(name, "")
+
+    def words(self, name: str, row: int) -> str:
+        """A condition of one shower in words: "energy 10 GeV"."""
+        value = float(self.conditions[name][row])
+        if name in self.labels:
+            return f"{name} {self.labels[name].words(value)}"
+        return f"{name} {value:.3g} {self.unit(name)}".rstrip()
 
     def apply_threshold(self, threshold: float) -> Showers:
         """Set voxels below `threshold` (MeV) to zero, as the readout does."""

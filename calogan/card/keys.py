@@ -1,32 +1,35 @@
 """The keys of the run card: every section, its defaults, what each key means and may be.
 
-Those of the training loop are in `calogan.card.training`.
+Those of a condition are in `calogan.card.conditions`, of the training loop in
+`calogan.card.training`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Discriminator,
     Field,
     PositiveInt,
-    Tag,
+    field_validator,
+    model_validator,
+)
+    Field,
+    PositiveInt,
     field_validator,
     model_validator,
 )
 
 from calogan.bands import Bands, check_bands
+from calogan.card.conditions import AnyConditionCard, LabelCard, regular_expression
 from calogan.card.layouts import Layout, Place
 from calogan.card.training import SelectionCard, Training
-from calogan.conditions import AnyCondition, Condition, Label, input_columns
-from calogan.errors import CaloganError, nearest
+from calogan.conditions import AnyCondition, input_columns, labels_of
+from calogan.errors import CaloganError
 from calogan.geometry import Geometry
-from calogan.units import UNIT_TABLES
 
 Role = Literal["energy", "x", "y", "z", "r", "phi", "layer", "first", "second"]
 ROLES: dict[str, tuple[Role, ...]] = {
@@ -88,115 +91,6 @@ class Input(_Section):
         return self
 
 
-def _regular_expression(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from error
-
-
-class _Source(_Section):
-    """Where the values of a condition come from."""
-
-    branch: str | None = None
-    """Read it from this branch ..."""
-    value: Any = None
-    """... or take this constant ..."""
-    pattern: str | None = None
-    """... or a regular expression on the file's name; its first group is the number."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> _Source:
-        given = [k for k in ("branch", "value", "pattern") if getattr(self, k) is not None]
-        if len(given) > 1:
-            raise ValueError(f"takes one of branch, value, pattern; found {given}")
-        if self.pattern is not None and _regular_expression(self.pattern).groups < 1:
-            raise ValueError(
-                f"pattern {self.pattern!r} has no group; put the number in parentheses, "
-                "as in 'theta([0-9.]+)'"
-            )
-        return self
-
-
-class ConditionCard(_Source):
-    """One condition with a range: how the network sees it, and where its values come from."""
-
-    unit: str
-    """GeV for energy; any name for others."""
-    low: float
-    high: float
-    scale: Literal["log", "linear"] = "linear"
-    value: float | None = None
-    source_unit: str | None = None
-    """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
-
-    @model_validator(mode="after")
-    def _converts(self) -> ConditionCard:
-        self.factor  # noqa: B018  (raises for units that do not convert)
-        return self
-
-    def condition(self, name: str) -> Condition:
-        return Condition(name, self.unit, self.low, self.high, self.scale)
-
-    @property
-    def factor(self) -> float:
-        """Multiplies values in `source_unit` to give values in `unit`."""
-        if self.source_unit is None or self.source_unit == self.unit:
-            return 1.0
-        for table in UNIT_TABLES:
-            if self.source_unit in table and self.unit in table:
-                return table[self.source_unit] / table[self.unit]
-        known = [sorted(table) for table in UNIT_TABLES]
-        raise ValueError(
-            f"source_unit '{self.source_unit}' does not convert to '{self.unit}'; known: {known}"
-        )
-
-
-class LabelCard(_Source):
-    """One condition that takes a few values, between which there is nothing: a particle, a side."""
-
-    values: list[int | str]
-    """All that the data holds: whole numbers, as they are there, or names of particles as the
-    Particle Data Group writes them ("e-", "gamma", "pi+"), which stand for their PDG codes."""
-    value: float | str | None = None
-    """A constant, or one of the names in `values`; what a pattern finds may be a name too."""
-
-    def condition(self, name: str) -> Label:
-        codes = tuple(v if isinstance(v, int) else pdg_code(v) for v in self.values)
-        label = Label(name, codes, tuple(map(str, self.values)))
-        if self.value is not None and not label.covers(label.to_values(self.value)):
-            raise CaloganError(
-                f"conditions.{name}.value is {self.value!r}, expected among {label.span}"
-            )
-        return label
-
-
-def pdg_code(name: str) -> int:
-    """The Particle Data Group's code of a particle; raises CaloganError for an unknown name."""
-    from particle import Particle, ParticleNotFound
-
-    try:
-        return int(Particle.from_name(name).pdgid)
-    except ParticleNotFound as error:
-        known = [str(p.name) for p in Particle.findall()]
-        raise CaloganError(
-            f"no particle is called '{name}'; nearest: {nearest(name, known)}; give a name of the "
-            "Particle Data Group, such as e-, gamma, pi+, p, or the whole number in the data"
-        ) from error
-
-
-def _kind(given: Any) -> str:
-    """Which of the two kinds of conditions a table of the card is meant to be."""
-    label = isinstance(given, LabelCard) or (isinstance(given, dict) and "values" in given)
-    return "label" if label else "range"
-
-
-AnyConditionCard = Annotated[
-    Annotated[ConditionCard, Tag("range")] | Annotated[LabelCard, Tag("label")],
-    Discriminator(_kind),
-]
-
-
 class DeadCells(_Section):
     """Cells that were not read out."""
 
@@ -208,7 +102,19 @@ class DeadCells(_Section):
     @field_validator("pattern")
     @classmethod
     def _is_pattern(cls, pattern: str | None) -> str | None:
-        return None if pattern is None else _regular_expression(pattern).pattern
+        return None if pattern is None else regular_expression(pattern).pattern
+
+
+class Exchange(_Section):
+    """Two values of a label that may change places."""
+
+    condition: str
+    """Name of the label."""
+    values: tuple[int | str, int | str]
+    """As in its `values`: ["e-", "e+"]."""
+    mirror: list[Literal["x", "y"]] = []
+    """Axes under whose reflection showers of one look like those of the other, as in a magnetic
+    field; none: as they are."""
 
 
 class Data(_Section):
@@ -227,6 +133,9 @@ class Data(_Section):
     turn: bool = False
     """Whether showers are symmetric under turns about the axis by whole cells in alpha: training
     multiplies the data by as many. Where they nearly are, see `[training] random_turns`."""
+    exchange: list[Exchange] = []
+    """Labels whose showers are alike, such as those of a particle and its antiparticle: training
+    sees each shower with the other value too, which doubles the showers in memory."""
     dead: list[DeadCells] = []
     """Cells that were not read out, which `calogan voxelize` marks in the store; besides those of
     `[input] dead_branch`. Neither training nor evaluation looks at them, in real and in generated
@@ -420,6 +329,20 @@ class Card(_Section):
         if energy.unit != "GeV":
             raise ValueError("conditions.energy.unit must be 'GeV' (set source_unit to convert)")
         check_bands(self.data.hold_out, self.condition_list)  # and raises for impossible ranges
+        labels = labels_of(self.condition_list)
+        for exchange in self.data.exchange:
+            if exchange.condition not in labels:
+                raise ValueError(
+                    f"data.exchange has '{exchange.condition}', which is no condition with values, "
+                    f"found {[*labels]}"
+                )
+            label = labels[exchange.condition]
+            first, second = label.to_values(exchange.values)
+            if first == second or not label.covers([first, second]).all():
+                raise ValueError(
+                    f"data.exchange has values {list(exchange.values)} of '{label.name}', expected "
+                    f"two of {label.span}"
+                )
         return self
 
     @property

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from calogan.card.keys import Card, ConditionCard, CriticCard, GeneratorCard, LabelCard
+from calogan.card.conditions import ConditionCard, LabelCard
+from calogan.card.keys import Card, CriticCard, GeneratorCard
 from calogan.errors import CaloganError, nearest
 from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry

@@ -73,13 +73,16 @@ def compare_samples(
     report("response and resolution")
     responses = response(reference), response(generated)
     bins = tuple(
-        condition_bins(name, values, *responses, halves, reference.unit(name))
+        condition_bins(
+            name, values, *responses, halves, reference.unit(name), reference.labels.get(name)
+        )
         for name, values in reference.conditions.items()
     )
     report("observables")
     comparisons = compare_observables(reference, generated, threshold, halves, rng)
     profiles = compare_profiles(reference, generated)
     measures = measure(reference, generated, threshold, halves, rng, report)
+    labels = {name: label.span for name, label in reference.labels.items()}
     results = compare_by_classifiers(reference, generated, halves[0], classifier, seed, report)
     return Evaluation(
         settings={
@@ -91,8 +94,11 @@ def compare_samples(
             "distance_splits": N_DISTANCE_SPLITS,
             "geometry": reference.geometry.name,
             "conditions": {
-                name: [float(v.min()), float(v.max())] for name, v in reference.conditions.items()
+                name: [float(v.min()), float(v.max())]
+                for name, v in reference.conditions.items()
+                if name not in reference.labels
             },
+            **({"labels": labels} if labels else {}),
             "versions": _versions(),
             **({} if reference.dead is None else {"dead_cells": float(reference.dead.mean())}),
         },
@@ -170,10 +176,7 @@ def _pictures(reference: Showers, generated: Showers) -> Pictures:
     chosen = [int(order[int(q * (len(order) - 1))]) for q in (0.1, 0.5, 0.9)]
     events = tuple(
         (
-            ", ".join(
-                f"{name} {float(v[i]):.3g} {reference.unit(name)}".rstrip()
-                for name, v in reference.conditions.items()
-            ),
+            ", ".join(reference.words(name, i) for name in reference.conditions),
             reference.energies[i],
             generated.energies[i],
         )

@@ -128,6 +128,8 @@ def response_and_resolution(bins: ConditionBins) -> Figure:
                        linewidth=1)  # fmt: skip
         _ratio_axis(below, v, e, least)
         _log_range(below, bins)
+        if bins.values is not None:
+            below.set_xticks(middle, bins.values)
         main.set_ylabel(title)
         main.margins(y=0.3)
         below.set_xlabel(axis)

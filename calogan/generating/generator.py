@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import AnyCondition, condition_columns, network_input
+from calogan.conditions import AnyCondition, condition_columns, labels_of, network_input
 from calogan.errors import CaloganError
 from calogan.generating.model_file import ModelFile
 from calogan.geometry import Geometry
@@ -75,6 +75,7 @@ class Generator:
             self.geometry,
             provenance=parts[0].provenance,
             units=parts[0].units,
+            labels=parts[0].labels,
         )
 
     def stream(
@@ -116,7 +117,12 @@ class Generator:
             part = {c.name: values[c.name][start : start + ROWS] for c in self.conditions}
             kept = {name: value.astype(np.float32) for name, value in part.items()}
             made = Showers(
-                self._make(part, rng), kept, self.geometry, provenance=made_by, units=units
+                self._make(part, rng),
+                kept,
+                self.geometry,
+                provenance=made_by,
+                units=units,
+                labels=labels_of(self.conditions),
             )
             yield made.apply_threshold(self.readout_threshold)
 

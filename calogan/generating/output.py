@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calogan.conditions import labels_of
 from calogan.errors import CaloganError
 from calogan.files import atomic_path, writing
 from calogan.generating.generator import Generator
@@ -56,7 +57,8 @@ def generate_file(
         write_csv(parts, output, generator.geometry, units, progress)
         return
     origin = {"like": None if like is None else str(like)}
-    with store.StoreWriter(output, generator.geometry, units, origin) as writer:
+    labels = labels_of(generator.conditions)
+    with store.StoreWriter(output, generator.geometry, units, origin, labels) as writer:
         for part in parts:
             writer.append(part.energies, part.conditions)
             writer.provenance.update(part.provenance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +39,27 @@ def reading(path: str | Path) -> Iterator[None]:
         raise CaloganError(
             f"{path} is not a readable HDF5 file, or is damaged: {error}; make or copy it again"
         ) from error
+
+
+def dataset_of(
+    file: h5py.File, path: str | Path, name: str
+) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+    """Shape and type of a dataset; None if there is none of that name."""
+    with reading(path):
+        found = file.get(name)
+        return (found.shape, found.dtype) if isinstance(found, h5py.Dataset) else None
+
+
+def check_shapes(
+    file: h5py.File, path: str | Path, expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise CaloganError unless these datasets are there, in these shapes."""
+    for name, shape in expected.items():
+        found = dataset_of(file, path, name)
+        if found is None:
+            raise CaloganError(f"no dataset '{name}' in {path}, though its attributes name it")
+        if found[0] != shape:
+            raise CaloganError(f"dataset '{name}' of {path} has shape {found[0]}, expected {shape}")
 
 
 class ChunkedColumns:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.card.keys import AnyConditionCard, ConditionCard, Input
+from calogan.card.conditions import AnyConditionCard, ConditionCard
+from calogan.card.keys import Input
 from calogan.errors import CaloganError, nearest
 from calogan.reading.root_file import Tree, branch_names, expand_files, open_root
 from calogan.reading.voxelize import Hits

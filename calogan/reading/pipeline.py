@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.card.keys import Card
-from calogan.conditions import Label
+from calogan.conditions import Label, labels_of
 from calogan.errors import CaloganError
 from calogan.files import sha256
 from calogan.geometry import Geometry
@@ -90,7 +90,8 @@ def voxelize_files(
     sizes = [max(1, path.stat().st_size) for path in paths]
     rows = max(1, BLOCK_BYTES // (4 * geometry.n_voxels))
     sources = []
-    with StoreWriter(output, geometry, conditions, {}) as writer:
+    labels = labels_of(card.condition_list)
+    with StoreWriter(output, geometry, conditions, {}, labels) as writer:
         for i, path in enumerate(paths):
             entries = 0
             dead_here = _dead_in_file(card, path, geometry)

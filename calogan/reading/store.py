@@ -21,10 +21,11 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calogan.conditions import Label, condition_from_dict, labels_of
 from calogan.errors import CaloganError, nearest
 from calogan.files import atomic_path, writing
 from calogan.geometry import Geometry
-from calogan.reading.hdf5 import ChunkedColumns, open_hdf5, reading
+from calogan.reading.hdf5 import ChunkedColumns, check_shapes, dataset_of, open_hdf5, reading
 from calogan.showers import Showers
 
 STORE_VERSION = 2
@@ -53,6 +54,8 @@ class StoreInfo:
     """Whether its showers have event weights."""
     has_dead: bool = False
     """Whether some cells of some showers are dead."""
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    """Those of `conditions` that are labels."""
 
 
 class StoreWriter:
@@ -71,6 +74,7 @@ class StoreWriter:
         geometry: Geometry,
         conditions: Sequence[tuple[str, str]],
         provenance: Mapping[str, Any],
+        labels: Mapping[str, Label] | None = None,
     ) -> None:
         if not conditions or tuple(conditions[0]) != ("energy", "GeV"):
             raise CaloganError(
@@ -79,7 +83,7 @@ class StoreWriter:
         self.path = Path(path)
         self.geometry = geometry
         self.conditions = [(name, unit) for name, unit in conditions]
-        self.provenance = dict(provenance)
+        self.provenance, self.labels = dict(provenance), dict(labels or {})
         self.n_showers = 0
         self._overflow: bool | None = None
         self._weighted: bool | None = None
@@ -199,7 +203,13 @@ class StoreWriter:
         attributes["calogan_store"] = STORE_VERSION if self._masked else OLD_VERSION
         attributes["geometry"] = json.dumps(self.geometry.to_dict())
         attributes["conditions"] = json.dumps(
-            [{"name": name, "unit": unit} for name, unit in self.conditions]
+            [
+                {
+                    "unit": unit,
+                    **(self.labels[name].to_dict() if name in self.labels else {"name": name}),
+                }
+                for name, unit in self.conditions
+            ]
         )
         attributes["provenance"] = json.dumps(self.provenance)
 
@@ -221,7 +231,7 @@ def save(
         others = [name for name in showers.conditions if name != "energy"]
         conditions = [("energy", "GeV"), *((name, showers.unit(name)) for name in others)]
     provenance = showers.provenance if provenance is None else provenance
-    with StoreWriter(path, showers.geometry, conditions, provenance) as writer:
+    with StoreWriter(path, showers.geometry, conditions, provenance, showers.labels) as writer:
         writer.append(
             showers.energies, showers.conditions, showers.overflow, showers.weights, showers.dead
         )
@@ -276,7 +286,7 @@ def iterate(
 def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
     shapes = {}
     for name in ("incident_energies", "showers"):
-        found = _dataset(file, path, name)
+        found = dataset_of(file, path, name)
         if found is None:
             with reading(path):
                 names = list(file)
@@ -302,7 +312,7 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
         version = file.attrs.get("calogan_store")
         has_overflow, has_weights, has_dead = (k in file for k in ("overflow", "weights", "dead"))
     if version is None:
-        _check_shapes(file, path, {"dead": (n, n_voxels)} if has_dead else {})
+        check_shapes(file, path, {"dead": (n, n_voxels)} if has_dead else {})
         energy = (("energy", "GeV"),)
         return StoreInfo(n, n_voxels, None, energy, False, None, has_dead=has_dead)
     if version not in (OLD_VERSION, STORE_VERSION):
@@ -319,6 +329,7 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
     try:
         listed = _attribute(file, path, "conditions")
         conditions = tuple((str(c["name"]), str(c["unit"])) for c in listed)
+        labels = labels_of([condition_from_dict(c) for c in listed if "values" in c])
     except (KeyError, TypeError) as error:
         raise CaloganError(
             f"attribute 'conditions' of {path} is not a list of names and units"
@@ -330,7 +341,7 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
         expected["weights"] = (n,)
     if has_dead:
         expected["dead"] = (n, n_voxels)
-    _check_shapes(file, path, expected)
+    check_shapes(file, path, expected)
     provenance = _attribute(file, path, "provenance")
     return StoreInfo(
         n,
@@ -342,28 +353,8 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
         provenance,
         has_weights,
         has_dead,
+        labels,
     )
-
-
-def _check_shapes(
-    file: h5py.File, path: str | Path, expected: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Make sure that the datasets are there, in these shapes."""
-    for name, shape in expected.items():
-        found = _dataset(file, path, name)
-        if found is None:
-            raise CaloganError(f"no dataset '{name}' in {path}, though its attributes name it")
-        if found[0] != shape:
-            raise CaloganError(f"dataset '{name}' of {path} has shape {found[0]}, expected {shape}")
-
-
-def _dataset(
-    file: h5py.File, path: str | Path, name: str
-) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
-    """Shape and type of a dataset; None if there is none of that name."""
-    with reading(path):
-        found = file.get(name)
-        return (found.shape, found.dtype) if isinstance(found, h5py.Dataset) else None
 
 
 def _attribute(file: h5py.File, path: str | Path, name: str) -> Any:
@@ -415,6 +406,7 @@ def _read(
         _values(file, path, "weights", rows) if about.has_weights else None,
         dict(about.conditions),
         dead,
+        about.labels,
     )
 
 

@@ -157,7 +157,9 @@ def weigh_store(
         "weights_of": str(path),
     }
     ratios = []
-    with store.StoreWriter(output, refiner.geometry, about.conditions, origin) as writer:
+    with store.StoreWriter(
+        output, refiner.geometry, about.conditions, origin, about.labels
+    ) as writer:
         for part in store.iterate(path, geometry=refiner.geometry):
             ratios.append(refiner.ratios(part))
             weights = refiner.weights(part.conditions, ratios[-1])

@@ -160,7 +160,8 @@ def _mean_weights(
     weights = refiner.weights(sample.conditions, refiner.ratios(sample))
     found = {}
     for condition in generator.conditions:
-        edges, members = bins_of(condition.name, sample.conditions[condition.name])
+        label = sample.labels.get(condition.name)
+        edges, members = bins_of(condition.name, sample.conditions[condition.name], label)
         found[condition.name] = {
             "unit": condition.unit,
             "edges": edges.tolist(),

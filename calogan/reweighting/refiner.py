@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import AnyCondition, condition_basis, input_columns, network_input
+from calogan.conditions import (
+    AnyCondition,
+    condition_basis,
+    input_columns,
+    labels_of,
+    network_input,
+)
 from calogan.errors import CaloganError
 from calogan.features import high_level_features
 from calogan.generating.generator import ROWS, Generator
@@ -143,7 +149,9 @@ def refiner_features(
     off is hard to see in two logarithms of energies that span decades.
     """
     known = {c.name: showers.conditions[c.name] for c in conditions}
-    seen = Showers(showers.energies, known, showers.geometry).apply_threshold(threshold)
+    seen = Showers(
+        showers.energies, known, showers.geometry, labels=labels_of(conditions)
+    ).apply_threshold(threshold)
     found, names = high_level_features(seen)
     absolute = [name.startswith(("log10_visible", "log10_layer")) for name in names]
     found[:, absolute] -= np.log10(1000 * seen.incident_energy)[:, None]

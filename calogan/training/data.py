@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import gcd
 from pathlib import Path
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.bands import Bands, in_any, in_band
-from calogan.card.keys import Data
-from calogan.conditions import AnyCondition, Label, input_columns, network_input
+from calogan.card.keys import Data, Exchange
+from calogan.conditions import AnyCondition, Label, input_columns, labels_of, network_input
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry, Layer
 from calogan.reading import store
@@ -67,7 +67,21 @@ class TrainingData:
 
     @staticmethod
     def of(showers: Showers, conditions: Sequence[AnyCondition], data: Data) -> TrainingData:
-        """Take from showers what the networks see; `data` is this section of the card."""
+        """Take from showers what the networks see; `data` is this section of the card.
+
+        Raises CaloganError for a value of a label that no shower has.
+        """
+        labels = labels_of(conditions)
+        for exchange in data.exchange:
+            showers = with_exchanged(showers, labels[exchange.condition], exchange)
+        for label in labels.values():
+            missing = [v for v in label.values if not (showers.conditions[label.name] == v).any()]
+            if missing:
+                raise CaloganError(
+                    f"no training shower has {label.name} {label.words(missing[0])}, so nothing "
+                    f"tells what such showers are like; take it out of values in "
+                    f"[conditions.{label.name}], or add showers of it"
+                )
         inputs = network_input(conditions, showers.conditions)
         symmetries = mirror_permutations(showers.geometry, data.mirror)
         if data.turn:
@@ -75,6 +89,32 @@ class TrainingData:
             symmetries = np.concatenate([symmetries[:, turn] for turn in turns])
         columns = input_columns(conditions)
         return TrainingData(showers, inputs, data.readout_threshold, symmetries, columns)
+
+
+def with_exchanged(showers: Showers, label: Label, exchange: Exchange) -> Showers:
+    """The showers, and those of either value once more as the other's, in random order."""
+    values = showers.conditions[label.name]
+    one, other = label.to_values(exchange.values).astype(np.float32)
+    rows = np.flatnonzero((values == one) | (values == other))
+    image = mirror_permutations(showers.geometry, exchange.mirror)[-1]
+    order = np.random.default_rng(0).permutation(len(showers) + len(rows))
+
+    def joined(before: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([before, more])[order]
+
+    conditions = {name: joined(v, v[rows]) for name, v in showers.conditions.items()}
+    swapped = np.where(values[rows] == one, other, one)
+    conditions[label.name] = joined(values, swapped)
+    dead = showers.dead
+    return Showers(
+        joined(showers.energies, showers.energies[rows][:, image]),
+        conditions,
+        showers.geometry,
+        provenance=showers.provenance,
+        units=showers.units,
+        dead=None if dead is None else joined(dead, dead[rows][:, image]),
+        labels=showers.labels,
+    )
 
 
 def living_mean(values: NDArray[Any], dead: NDArray[np.bool_] | None) -> NDArray[Any]:
@@ -184,7 +224,7 @@ def _load(path: str, geometry: Geometry, conditions: Sequence[AnyCondition]) -> 
             f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
             f"set low and high in [conditions.{condition.name}]"
         )
-    return showers
+    return replace(showers, labels=labels_of(conditions))
 
 
 def split_off(bands: Bands, showers: Showers, where: str) -> tuple[Showers, int]:

@@ -41,7 +41,13 @@ from calogan.conditions import (
     network_input,
     spread_by_condition,
 )
-from calogan.features import high_level_features, log_cells, log_voxel_features, response
+from calogan.features import (
+    condition_features,
+    high_level_features,
+    log_cells,
+    log_voxel_features,
+    response,
+)
 from calogan.metrics.bins import condition_bins
 from calogan.metrics.classifiers import classify, fit_trees
 from calogan.metrics.distances import neighbourhoods_between_halves
@@ -276,7 +282,7 @@ class Yardstick:
         )
         responses = response(self.showers), response(first)
         bins = [
-            condition_bins(name, values, *responses)
+            condition_bins(name, values, *responses, label=self.showers.labels.get(name))
             for name, values in self.showers.conditions.items()
         ]
         enough = [(b, i) for b in bins for i in np.flatnonzero(b.counts >= MIN_PER_BIN)]
@@ -342,7 +348,7 @@ class Yardstick:
 def _features(showers: Showers) -> tuple[Floats, tuple[str, ...]]:
     """High-level features without the conditions, (n, n_features), and their names."""
     values, names = high_level_features(showers)
-    first = len(showers.conditions)
+    first = len(condition_features(showers))
     return values[:, first:].astype(np.float64), names[first:]
 
 

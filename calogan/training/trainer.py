@@ -202,7 +202,9 @@ class Trainer(ABC):
                 *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
             )
         ]
-        return Showers(np.concatenate(energies), showers.conditions, showers.geometry)
+        return Showers(
+            np.concatenate(energies), showers.conditions, showers.geometry, labels=showers.labels
+        )
 
     @abstractmethod
     def _one_update(self, seed: Any) -> Any:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from helpers.cards import changed_card
 
-from calogan.card.keys import Card, ConditionCard, Input
+from calogan.card.conditions import ConditionCard
+from calogan.card.keys import Card, Input
 from calogan.card.loading import load_card
 from calogan.card.training import Training
 from calogan.errors import CaloganError

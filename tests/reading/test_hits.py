@@ -16,7 +16,8 @@ from helpers.rootfiles import (
     write_trees,
 )
 
-from calogan.card.keys import ConditionCard, Input
+from calogan.card.conditions import ConditionCard
+from calogan.card.keys import Input
 from calogan.card.loading import load_card
 from calogan.errors import CaloganError
 from calogan.reading.hits import HitChunk, read_hits
