@@ -17,11 +17,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-    Field,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
 
 from calogan.bands import Bands, check_bands
 from calogan.card.conditions import AnyConditionCard, LabelCard, regular_expression
