@@ -64,7 +64,7 @@ def read_hits(
     for name, value in overrides.items():
         if name not in conditions:
             raise CaloganError(
-                f"--set {name}={value}: no such condition; nearest: {nearest(name, conditions)}; "
+                f"--set {name}={value if isinstance(value, str) else f'{value:g}'}: no such condition; nearest: {nearest(name, conditions)}; "
                 f"add it to the card as [conditions.{name}]"
             )
     for path in expand_files(files)[0]:

@@ -76,7 +76,9 @@ def test_errors(
     err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out)
     assert "no branch 'hit_x' in tree 'showers'" in err
     assert "set [input.branches] x = ..." in err
-    for setting in ("theta", "theta=a", "=1"):
+    err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "--set", "theta=a")
+    assert "condition 'theta' is 'a', expected numbers" in err
+    for setting in ("theta", "theta=", "=1"):
         err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "--set", setting)
         assert f"--set {setting}: expected NAME=VALUE" in err
     err = fail(monkeypatch, capsys, "inspect", __file__)
