@@ -165,9 +165,7 @@ def test_values_of_labels_may_be_names() -> None:
 @pytest.mark.parametrize("allowed", [False, True])
 def test_there_is_nothing_between_labels(value: float, allowed: bool) -> None:
     PARTICLE.check([11, 22, -11], allowed)
-    with pytest.raises(
-        CaloganError, match=r"takes particle e- \(11\), .* nothing between or beyond"
-    ):
+    with pytest.raises(CaloganError, match=r"takes particle e- .* nothing between or beyond"):
         PARTICLE.check([11, value], allowed)
 
 

@@ -63,8 +63,9 @@ def read_hits(
     overrides = dict(overrides or {})
     for name, value in overrides.items():
         if name not in conditions:
+            shown = value if isinstance(value, str) else f"{value:g}"
             raise CaloganError(
-                f"--set {name}={value if isinstance(value, str) else f'{value:g}'}: no such condition; nearest: {nearest(name, conditions)}; "
+                f"--set {name}={shown}: no such condition; nearest: {nearest(name, conditions)}; "
                 f"add it to the card as [conditions.{name}]"
             )
     for path in expand_files(files)[0]:

@@ -68,7 +68,7 @@ def test_a_label_has_no_band_to_hold_out() -> None:
 
 
 def test_the_energy_is_no_label() -> None:
-    with pytest.raises(ValueError, match="conditions.energy has values, expected a range"):
+    with pytest.raises(ValueError, match=r"conditions\.energy has values, expected a range"):
         Card.model_validate(
             {
                 **make_card().model_dump(),
