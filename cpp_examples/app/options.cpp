@@ -169,7 +169,8 @@ std::vector<double> labels(const std::string& option, const std::string& list,
     if (found == condition.labels.end()) {
       std::string names;
       for (const Label& label : condition.labels) {
-        names += text(names.empty() ? "" : ", ", label.name, " (", label.value, ")");
+        names += text(names.empty() ? "" : ", ", label.name, " (",
+                      static_cast<long long>(label.value), ")");
       }
       fail(option, " is \"", list, "\", expected among ", names);
     }

@@ -38,7 +38,8 @@ bool is_label(const Condition& condition, double value) {
 std::string listed(const std::vector<Label>& labels) {
   std::string words;
   for (const Label& label : labels) {
-    words += text(words.empty() ? "" : ", ", label.name, " (", label.value, ")");
+    words += text(words.empty() ? "" : ", ", label.name, " (", static_cast<long long>(label.value),
+                  ")");
   }
   return words;
 }

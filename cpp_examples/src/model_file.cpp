@@ -39,7 +39,7 @@ void parse_labels(const Field& field, Condition& condition) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!(std::abs(values[i]) <= largest_label) || values[i] != std::floor(values[i])) {
       field.fail("field ", field.path(), ".values[", i, "] is ", values[i],
-                 ", expected a whole number up to ", largest_label);
+                 ", expected a whole number up to ", static_cast<long long>(largest_label));
     }
     for (const Label& label : condition.labels) {
       if (label.value == values[i] || label.name == names[i]) {
