@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Discriminator, Tag, model_validator
@@ -96,6 +97,7 @@ class LabelCard(Source):
         return label
 
 
+@cache
 def pdg_code(name: str) -> int:
     """The Particle Data Group's code of a particle; raises CaloganError for an unknown name."""
     from particle import Particle, ParticleNotFound

@@ -224,7 +224,7 @@ def _load(path: str, geometry: Geometry, conditions: Sequence[AnyCondition]) -> 
             f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
             f"set low and high in [conditions.{condition.name}]"
         )
-    return replace(showers, labels=labels_of(conditions))
+    return replace(showers, labels={**showers.labels, **labels_of(conditions)})
 
 
 def split_off(bands: Bands, showers: Showers, where: str) -> tuple[Showers, int]:

@@ -116,3 +116,22 @@ def test_the_card_can_be_copied_from_a_narrow_terminal(tmp_path: Path, kind: str
 
 def test_version() -> None:
     assert run("--version") == f"calogan {__version__}\n"
+
+
+def test_dead_cells_are_in_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_sample(tmp_path / "run1.root")
+    card = tmp_path / "card.toml"
+    card.write_text(
+        'extends = "lar_photons.toml"\n[[data.dead]]\ncells = [1, 2, 3]\npattern = "run1"\n'
+    )
+    run("voxelize", path, "-o", tmp_path / "out.h5", "--config", card)
+    found = capsys.readouterr()
+    assert "dead cells" in found.out
+    assert "0.595%" in found.out  # 3 of 504
+    assert "3 cells are dead in every event (voxels 1, 2, 3)" in found.err.replace("\n", " ")
+    card.write_text('extends = "lar_photons.toml"\n[[data.dead]]\ncells = [1]\npattern = "("\n')
+    err = fail(monkeypatch, capsys, "voxelize", path, "-o", tmp_path / "b.h5", "--config", card)
+    assert "'data.dead.0.pattern'" in err
+    assert "is no regular expression" in err
