@@ -126,11 +126,10 @@ def test_dead_cells_are_in_the_summary(
     card.write_text(
         'extends = "lar_photons.toml"\n[[data.dead]]\ncells = [1, 2, 3]\npattern = "run1"\n'
     )
-    run("voxelize", path, "-o", tmp_path / "out.h5", "--config", card)
-    found = capsys.readouterr()
-    assert "dead cells" in found.out
-    assert "0.595%" in found.out  # 3 of 504
-    assert "3 cells are dead in every event (voxels 1, 2, 3)" in found.err.replace("\n", " ")
+    found = run("voxelize", path, "-o", tmp_path / "out.h5", "--config", card)
+    assert "dead cells" in found
+    assert "0.595%" in found  # 3 of 504
+    assert "3 cells are dead in every event (voxels 1, 2, 3)" in found.replace("\n", " ")
     card.write_text('extends = "lar_photons.toml"\n[[data.dead]]\ncells = [1]\npattern = "("\n')
     err = fail(monkeypatch, capsys, "voxelize", path, "-o", tmp_path / "b.h5", "--config", card)
     assert "'data.dead.0.pattern'" in err
