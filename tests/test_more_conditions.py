@@ -37,6 +37,7 @@ branch = "side"
 [data]
 train = "train.h5"
 mirror = []
+readout_threshold = 0
 [generator]
 latent_size = 4
 hidden = [8]
@@ -105,8 +106,8 @@ def test_from_the_card_to_cpp(tmp_path: Path) -> None:
         assert 10 < made.conditions["impact_x"].max() <= 20
         assert made.unit("impact_x") == "mm"
     # The network sees each of them.
-    latents = np.zeros((1, generator.latent_size), np.float32)
-    at = {"energy": 10, "theta": 0.1, "eta": 0, "impact_x": 0, "particle": "e-", "side": 0}
+    latents = rng.standard_normal((5, generator.latent_size), np.float32)
+    at = {"energy": [10] * 5, "theta": 0.1, "eta": 0, "impact_x": 0, "particle": "e-", "side": 0}
     before = generator.generate_from(at, latents)
     for name, value in (("eta", 0.7), ("impact_x", 15), ("particle", "gamma"), ("side", 1)):
         assert (generator.generate_from({**at, name: value}, latents) != before).any(), name
