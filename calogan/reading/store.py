@@ -204,10 +204,8 @@ class StoreWriter:
         attributes["geometry"] = json.dumps(self.geometry.to_dict())
         attributes["conditions"] = json.dumps(
             [
-                {
-                    "unit": unit,
-                    **(self.labels[name].to_dict() if name in self.labels else {"name": name}),
-                }
+                {"name": name, "unit": unit}
+                | (self.labels[name].to_dict() if name in self.labels else {})
                 for name, unit in self.conditions
             ]
         )

@@ -159,10 +159,16 @@ def load_split(
     Raises
     ------
     CaloganError : no store, or one of another geometry, without a condition, or with showers
-        beyond a condition's range; too few showers; a band that holds out nothing, or everything
+        beyond a condition's range, or without the card's dead cells; too few showers; a band that
+        holds out nothing, or everything
     """
     path = _existing(data.train)
     showers = _load(path, geometry, conditions)
+    if data.dead and showers.dead is None:
+        raise CaloganError(
+            f"the card names dead cells, but {path} marks none, so it was made with another card; "
+            "voxelize again with --config CARD, or take [data] dead out"
+        )
     showers, n_held_out = split_off(data.hold_out, showers, path)
     n_validation = round(data.validation_fraction * len(showers))
     if n_validation < 10 or len(showers) - n_validation < batch_size:

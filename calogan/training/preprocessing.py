@@ -97,11 +97,11 @@ class Preprocessing:
         floor = lowest / 3
         levels = np.geomspace(lowest, np.quantile(positive, 0.99), count_levels)
         basis = condition_basis(conditions, np, columns=columns).astype(np.float64)
-        logarithms = np.log1p(energies / floor)
-        if showers.dead is None:
-            voxel_mean, voxel_variance = _variance_by_condition(logarithms, basis)
-        else:
-            voxel_mean, voxel_variance = _variance_of_living(logarithms, basis, ~showers.dead)
+        voxel_mean, voxel_variance = (
+            _variance_by_condition(np.log1p(energies / floor), basis)
+            if showers.dead is None
+            else _variance_of_living(np.log1p(energies / floor), basis, ~showers.dead)
+        )
         if stand_ins is not None:
             voxel_mean, voxel_variance = voxel_mean[:, stand_ins], voxel_variance[:, stand_ins]
         variances = basis[:SPREAD_SHOWERS] @ voxel_variance
@@ -226,13 +226,25 @@ def _variance_of_living(
     """
     n_basis = basis.shape[1]
     products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
-    squares = (alive.T.astype(np.float64) @ products).reshape(-1, n_basis, n_basis)
-    squares += np.eye(n_basis)
 
-    def fit(numbers: NDArray[Any]) -> NDArray[np.float32]:
-        sums = (basis.T @ np.where(alive, numbers, 0)).T
-        found: NDArray[np.float32] = np.linalg.solve(squares, sums[:, :, None])[:, :, 0].T
-        return found.astype(np.float32)
+    def over_living(numbers: NDArray[Any] | None, factors: NDArray[np.float64]) -> Any:
+        """Sums over showers, (k, n_factors), a few at a time to spare memory."""
+        total = np.zeros((values.shape[1], factors.shape[1]))
+        for start in range(0, len(factors), 1000):
+            rows = slice(start, start + 1000)
+            seen = alive[rows] if numbers is None else np.where(alive[rows], numbers[rows], 0)
+            total += seen.T.astype(np.float64) @ factors[rows]
+        return total
 
-    mean = fit(values)
-    return mean, fit(np.square(values - basis.astype(np.float32) @ mean))
+    squares = over_living(None, products).reshape(-1, n_basis, n_basis) + np.eye(n_basis)
+
+    def fit() -> NDArray[np.float32]:
+        """Of the values as they are now."""
+        sums = over_living(values, basis)[:, :, None]
+        found: NDArray[np.float32] = np.linalg.solve(squares, sums)[:, :, 0].T.astype(np.float32)
+        return found
+
+    mean = fit()
+    values -= basis.astype(np.float32) @ mean
+    np.square(values, out=values)
+    return mean, fit()

@@ -220,3 +220,10 @@ def test_a_store_with_other_labels_than_the_card_is_refused(tmp_path: Path) -> N
     card = make_card(conditions={"particle": PARTICLES}, data={"train": str(tmp_path / "a.h5")})
     with pytest.raises(CaloganError, match=r"holds particle 13, but the card's values are e- \(11"):
         train(card, tmp_path / "run")
+
+
+def test_a_store_that_does_not_mark_the_dead_cells_of_the_card_is_refused(tmp_path: Path) -> None:
+    store.save(make_showers(200), tmp_path / "a.h5")
+    card = make_card(data={"train": str(tmp_path / "a.h5"), "dead": [{"cells": [3]}]})
+    with pytest.raises(CaloganError, match=r"names dead cells, but .*a\.h5 marks none"):
+        train(card, tmp_path / "run")
