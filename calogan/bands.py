@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, Label
 from calogan.errors import CaloganError, nearest
 
 Bands = Mapping[str, tuple[float, float]]
 """Name of a condition to the band, in the condition's unit: low <= value < high is held out."""
 
 
-def check_bands(bands: Bands, conditions: Sequence[Condition]) -> None:
+def check_bands(bands: Bands, conditions: Sequence[AnyCondition]) -> None:
     """Raise CaloganError unless each band is within a condition's range, with range on both sides.
 
     Without trained values on both sides it would be extrapolation.
@@ -28,6 +28,11 @@ def check_bands(bands: Bands, conditions: Sequence[Condition]) -> None:
                 f"{list(known)}, nearest: {nearest(name, known)}"
             )
         c = known[name]
+        if isinstance(c, Label):
+            raise CaloganError(
+                f"hold_out has a band of '{name}', which has values ({c.span}) and nothing between "
+                "them; hold out a band of a condition with a range"
+            )
         band, span = f"{name} = {low:g}:{high:g}", f"{c.low:g}:{c.high:g} {c.unit}".rstrip()
         if not (np.isfinite([low, high]).all() and low < high):
             raise CaloganError(f"hold_out {band} is no band, expected low < high")

@@ -136,12 +136,20 @@ DARK_CELL = 0.1
 """MeV; the same for `log_cells` of showers without a readout threshold."""
 
 
-def _condition_columns(showers: Showers) -> list[NDArray[np.float32]]:
-    """log10 of the incident energy, and the other conditions as they are."""
-    return [
-        np.log10(values) if name == "energy" else values
-        for name, values in showers.conditions.items()
-    ]
+def condition_features(showers: Showers) -> dict[str, NDArray[np.float32]]:
+    """Name to values (n,): log10 of the incident energy, other conditions as they are, of labels a
+    column for each value, 1 where it is the shower's."""
+    found = {}
+    for name, values in showers.conditions.items():
+        if name in showers.labels:
+            label = showers.labels[name]
+            columns = label.inputs(values).astype(np.float32).T
+            found.update({f"{name}={n}": x for n, x in zip(label.names, columns, strict=True)})
+        elif name == "energy":
+            found["log10_energy"] = np.log10(values)
+        else:
+            found[name] = values
+    return found
 
 
 def high_level_features(showers: Showers) -> tuple[NDArray[np.float32], tuple[str, ...]]:
@@ -153,8 +161,8 @@ def high_level_features(showers: Showers) -> tuple[NDArray[np.float32], tuple[st
     """
     geometry = showers.geometry
     found = shape_features(showers.energies, geometry, np)
-    columns = _condition_columns(showers)
-    names = [f"log10_{n}" if n == "energy" else n for n in showers.conditions]
+    given = condition_features(showers)
+    columns, names = [*given.values()], [*given]
     total = showers.energies.sum(axis=1)
     columns.append(np.log10(np.maximum(total, ENERGY_FLOOR)))
     names.append("log10_visible_energy")
@@ -186,10 +194,10 @@ def voxel_features(showers: Showers) -> NDArray[np.float32]:
     As in the CaloChallenge.
     """
     scaled = showers.energies / (10 * showers.incident_energy[:, None])
-    return np.column_stack([*_condition_columns(showers), scaled]).astype(np.float32)
+    return np.column_stack([*condition_features(showers).values(), scaled]).astype(np.float32)
 
 
 def log_voxel_features(showers: Showers) -> NDArray[np.float32]:
     """Conditions (log10 of the energy) and log10 of the voxels, no energy set to `ENERGY_FLOOR`."""
     logs = np.log10(np.maximum(showers.energies, np.float32(ENERGY_FLOOR)))
-    return np.column_stack([*_condition_columns(showers), logs]).astype(np.float32)
+    return np.column_stack([*condition_features(showers).values(), logs]).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 
@@ -30,6 +31,11 @@ class Showers:
     """Event weights (n,), 0 or more; None where each shower counts as one."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Units of the conditions, by name, as far as they are known; see `unit`."""
+    dead: NDArray[np.bool_] | None = None
+    """Cells that were not read out, (n, n_voxels): their energies are 0, and say nothing. None
+    where all cells of all showers were."""
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    """The conditions that are labels, by name, as far as they are known."""
 
     def __post_init__(self) -> None:
         shape = np.shape(self.energies)
@@ -57,6 +63,14 @@ class Showers:
             raise CaloganError(
                 f"event weights have shape {np.shape(self.weights)}, expected ({shape[0]},)"
             )
+        if self.dead is not None:
+            if np.shape(self.dead) != shape:
+                raise CaloganError(
+                    f"dead cells have shape {np.shape(self.dead)}, expected {shape}, one for each "
+                    "energy"
+                )
+            if self.energies[self.dead].any():
+                raise CaloganError("dead cells have energy, expected 0 in each")
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -76,6 +90,8 @@ class Showers:
             self.provenance,
             None if self.weights is None else self.weights[index],
             self.units,
+            None if self.dead is None else self.dead[index],
+            self.labels,
         )
 
     @staticmethod
@@ -91,6 +107,7 @@ class Showers:
             },
             overflow=_joined([p.overflow for p in parts]),
             weights=_joined([p.weights for p in parts]),
+            dead=_joined_dead(parts),
         )
 
     def in_order_of(self, geometry: Geometry) -> Showers:
@@ -99,11 +116,19 @@ class Showers:
         Raises CaloganError if the cells differ.
         """
         order = self.geometry.voxels_of(geometry)
-        return replace(self, energies=self.energies[:, order], geometry=geometry)
+        dead = None if self.dead is None else self.dead[:, order]
+        return replace(self, energies=self.energies[:, order], geometry=geometry, dead=dead)
 
     def unit(self, name: str) -> str:
         """Unit of a condition: GeV for the energy, always; empty where it is not known."""
         return "GeV" if name == "energy" else self.units.get(name, "")
+
+    def words(self, name: str, row: int) -> str:
+        """A condition of one shower in words: "energy 10 GeV"."""
+        value = float(self.conditions[name][row])
+        if name in self.labels:
+            return f"{name} {self.labels[name].words(value)}"
+        return f"{name} {value:.3g} {self.unit(name)}".rstrip()
 
     def apply_threshold(self, threshold: float) -> Showers:
         """Set voxels below `threshold` (MeV) to zero, as the readout does."""
@@ -111,6 +136,13 @@ class Showers:
             return self
         kept = np.where(self.energies >= np.float32(threshold), self.energies, np.float32(0))
         return replace(self, energies=kept)
+
+    def without(self, dead: NDArray[np.bool_] | None) -> Showers:
+        """The showers with these cells, (n, n_voxels), dead besides those that are; None: none."""
+        if dead is None:
+            return self
+        both = dead if self.dead is None else self.dead | dead
+        return replace(self, energies=np.where(both, np.float32(0), self.energies), dead=both)
 
     def among(self, fingerprints: NDArray[np.uint64] | None) -> NDArray[np.bool_]:
         """Whether each shower's fingerprint is among those given, (n,); None: none is known."""
@@ -141,3 +173,18 @@ def _joined(columns: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32
     """None unless every part has one."""
     known = [column for column in columns if column is not None]
     return np.concatenate(known) if len(known) == len(columns) else None
+
+
+def _joined_dead(parts: Sequence[Showers]) -> NDArray[np.bool_] | None:
+    """None if no part has dead cells."""
+    if all(part.dead is None for part in parts):
+        return None
+    none = (np.zeros(part.energies.shape, np.bool_) for part in parts)
+    return np.concatenate(
+        [n if part.dead is None else part.dead for n, part in zip(none, parts, strict=True)]
+    )
+
+
+def without_dead(first: Showers, second: Showers) -> tuple[Showers, Showers]:
+    """Two samples as they may be compared, shower by shower: what is dead in one is in both."""
+    return first.without(second.dead), second.without(first.dead)

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from calogan.conditions import (
     Condition,
+    Label,
     condition_basis,
+    condition_columns,
+    condition_from_dict,
+    input_columns,
     network_input,
     spread_by_condition,
 )
@@ -131,3 +135,89 @@ def test_spreads_that_are_known_at_every_condition_are_found() -> None:
     np.testing.assert_allclose(spreads[:, :2], spread(points)[:, :2], rtol=0.1)
     # A column that does not vary has next to no spread, but a finite logarithm of it.
     assert np.isfinite(logarithms).all() and spreads[:, 2].max() < 1e-6
+
+
+PARTICLE = Label("particle", (11, -11, 22), ("e-", "e+", "gamma"))
+
+
+def test_a_label_is_a_number_for_each_value() -> None:
+    values = {"energy": [1, 50], "particle": [22, 11], "theta": [0, 0.35]}
+    conditions = [ENERGY, PARTICLE, THETA]
+    found = network_input(conditions, values)
+    assert found.tolist() == [[-1, 0, 0, 1, -1], [1, 1, 0, 0, 1]]
+    assert input_columns(conditions) == (1, 3, 1)
+    assert PARTICLE.variables == ("particle_11", "particle_-11", "particle_22")
+    assert PARTICLE.offsets_and_scales == ((0, 1),) * 3
+    assert PARTICLE.span == "e- (11), e+ (-11), gamma (22)"
+
+
+def test_values_of_labels_may_be_names() -> None:
+    asked = {"energy": 10, "particle": ["e+", "gamma", "e-"]}
+    found = condition_columns([ENERGY, PARTICLE], asked, "generator")
+    assert found["particle"].tolist() == [-11, 22, 11]
+    assert found["energy"].tolist() == [10, 10, 10]
+    assert PARTICLE.to_values(["11", 22]).tolist() == [11, 22]
+    with pytest.raises(CaloganError, match=r"'particle' is \['mu-'\], expected among e- \(11\), e"):
+        PARTICLE.to_values(["mu-"])
+
+
+@pytest.mark.parametrize("value", [13, 16.5, 0, np.nan])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_there_is_nothing_between_labels(value: float, allowed: bool) -> None:
+    PARTICLE.check([11, 22, -11], allowed)
+    with pytest.raises(CaloganError, match=r"takes particle e- .* nothing between or beyond"):
+        PARTICLE.check([11, value], allowed)
+
+
+def test_labels_are_drawn_from_all_values() -> None:
+    drawn = PARTICLE.anywhere(3000, np.random.default_rng(1))
+    values, counts = np.unique(drawn, return_counts=True)
+    assert values.tolist() == [-11, 11, 22]
+    assert counts.min() > 850
+
+
+def test_labels_make_a_round_trip() -> None:
+    fields = json.loads(json.dumps(PARTICLE.to_dict()))
+    assert condition_from_dict(fields) == PARTICLE
+    assert condition_from_dict(ENERGY.to_dict()) == ENERGY
+    with pytest.raises(CaloganError, match="KeyError"):
+        condition_from_dict({"name": "a", "values": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "message"),
+    [
+        ((11,), ("e-",), r"values are \[11\], expected two or more"),
+        ((11, 11), ("e-", "e+"), "two or more, each once"),
+        ((11, 22), ("e-", "e-"), "expected a different one for each"),
+        ((11, 22), ("e-",), "expected a different one for each"),
+        ((11, 1000020040), ("e-", "alpha"), "1000020040 is larger than 16777216"),
+    ],
+)
+def test_impossible_labels(values: Any, names: Any, message: str) -> None:
+    with pytest.raises(CaloganError, match=message):
+        Label("particle", values, names)
+
+
+def test_the_basis_is_one_for_each_label() -> None:
+    """What is fitted for one value does not depend on showers of another."""
+    rng = np.random.default_rng(3)
+    conditions = [ENERGY, PARTICLE, THETA]
+    values = {
+        "energy": ENERGY.anywhere(6000, rng),
+        "particle": PARTICLE.anywhere(6000, rng),
+        "theta": THETA.anywhere(6000, rng),
+    }
+    inputs = network_input(conditions, values).astype(np.float64)
+    columns = input_columns(conditions)
+    basis = condition_basis(inputs, np, columns=columns)
+    assert basis.shape == (6000, 3 * 10)
+    np.testing.assert_allclose(basis.T @ basis / 6000, np.eye(30), atol=0.15)
+    slope = np.select([values["particle"] == v for v in (11, -11)], [1.0, -2.0], 0.5)
+    wanted = slope * inputs[:, 0] ** 3 + inputs[:, -1]
+    found = basis @ np.linalg.lstsq(basis, wanted, rcond=None)[0]
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
+    plain = inputs[:, [0, 4]]
+    np.testing.assert_array_equal(
+        condition_basis(plain, np, columns=(1, 1)), condition_basis(plain, np)
+    )

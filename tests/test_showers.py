@@ -7,7 +7,7 @@ import pytest
 from helpers.samples import make_showers
 
 from calogan.errors import CaloganError
-from calogan.showers import Showers
+from calogan.showers import Showers, without_dead
 
 
 def with_overflow(n: int) -> Showers:
@@ -65,6 +65,11 @@ def test_fingerprints_tell_showers_apart() -> None:
         ({"conditions": {"theta": np.ones(20)}}, r"no condition 'energy' .*found \['theta'\]"),
         ({"conditions": {"energy": np.ones(19)}}, r"'energy' has shape \(19,\), expected \(20,\)"),
         ({"overflow": np.ones((20, 2))}, r"overflow has shape \(20, 2\), expected \(20, 3\)"),
+        (
+            {"dead": np.zeros((20, 15), bool)},
+            r"dead cells have shape \(20, 15\), expected \(20, 16",
+        ),
+        ({"dead": np.ones((20, 16), bool)}, "dead cells have energy, expected 0"),
     ],
 )
 def test_shapes_must_agree(change: dict[str, Any], message: str) -> None:
@@ -76,3 +81,19 @@ def test_shapes_must_agree(change: dict[str, Any], message: str) -> None:
     }
     with pytest.raises(CaloganError, match=message):
         Showers(**{**fields, **change})  # type: ignore[arg-type]
+
+
+def test_dead_cells_are_dark_in_both_of_two_samples() -> None:
+    first, second = make_showers(20), make_showers(20, seed=1)
+    assert without_dead(first, second) == (first, second)
+    masks = np.random.default_rng(1).random((2, 20, 16)) < 0.3
+    found = without_dead(first.without(masks[0]), second.without(masks[1]))
+    for sample, whole in zip(found, (first, second), strict=True):
+        assert sample.dead is not None
+        np.testing.assert_array_equal(sample.dead, masks.any(axis=0))
+        np.testing.assert_array_equal(
+            sample.energies, np.where(masks.any(axis=0), 0, whole.energies)
+        )
+    part = found[0].select([3, 5])
+    assert part.dead is not None
+    np.testing.assert_array_equal(part.dead, masks.any(axis=0)[[3, 5]])

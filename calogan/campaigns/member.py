@@ -22,7 +22,7 @@ import numpy as np
 
 from calogan.campaigns.plan import MemberPlan
 from calogan.card.keys import Card
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition
 from calogan.errors import CaloganError
 from calogan.evaluation.evaluate import evaluate_run
 from calogan.exporting.native import export_run
@@ -214,7 +214,7 @@ def _step(member: Member, name: str, do: Callable[[], bool]) -> None:
 
 
 def _prepare(
-    files: Sequence[str], output: Path, card: Card, conditions: Sequence[Condition]
+    files: Sequence[str], output: Path, card: Card, conditions: Sequence[AnyCondition]
 ) -> bool:
     """Bring showers within the member's ranges to a store of its own, if that is needed."""
     if output.exists():
@@ -238,7 +238,7 @@ def store_of(files: Sequence[str]) -> bool:
     return len(files) == 1 and Path(files[0]).suffix in (".h5", ".hdf5")
 
 
-def _select(path: Path, output: Path, conditions: Sequence[Condition]) -> bool:
+def _select(path: Path, output: Path, conditions: Sequence[AnyCondition]) -> bool:
     """Write the showers within the ranges of the conditions; False if all of them are."""
     about = store.info(path)
     found = store.load_conditions(path)
@@ -249,7 +249,7 @@ def _select(path: Path, output: Path, conditions: Sequence[Condition]) -> bool:
     if inside.all():
         return False
     if not inside.any():
-        ranges = ", ".join(f"{c.name} {c.low:g}..{c.high:g} {c.unit}" for c in conditions)
+        ranges = ", ".join(f"{c.name} {c.span}" for c in conditions)
         raise CaloganError(f"{path} has no shower within the member's ranges: {ranges}")
     start = 0
     geometry = about.geometry
@@ -258,12 +258,12 @@ def _select(path: Path, output: Path, conditions: Sequence[Condition]) -> bool:
             f"{path} does not hold its geometry, so its showers cannot be sorted out; voxelize "
             "with the card, or give each member a store of its own"
         )
-    provenance = {**about.provenance, "selected": {c.name: [c.low, c.high] for c in conditions}}
-    with store.StoreWriter(output, geometry, about.conditions, provenance) as writer:
+    provenance = {**about.provenance, "selected": [c.to_dict() for c in conditions]}
+    with store.StoreWriter(output, geometry, about.conditions, provenance, about.labels) as writer:
         for showers in store.iterate(path):
             kept = showers.select(inside[start : start + len(showers)])
             start += len(showers)
-            writer.append(kept.energies, kept.conditions, kept.overflow, kept.weights)
+            writer.add(kept)
     _say(f"{inside.sum()} of {len(inside)} showers of {path} are within the member's ranges")
     return True
 

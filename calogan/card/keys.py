@@ -1,25 +1,32 @@
 """The keys of the run card: every section, its defaults, what each key means and may be.
 
-Those of the training loop are in `calogan.card.training`.
+Those of a condition are in `calogan.card.conditions`, of the training loop in
+`calogan.card.training`.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from calogan.bands import Bands, check_bands
-from calogan.card.frame import SOURCE_UNITS, Frame, ParticleRole, ParticleSource
+from calogan.card.conditions import AnyConditionCard, LabelCard, regular_expression
+from calogan.card.frame import Frame, ParticleRole
 from calogan.card.layouts import Layout, Place
 from calogan.card.training import SelectionCard, Training
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, input_columns, labels_of
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
-from calogan.units import UNIT_TABLES
 
 Role = Literal["energy", "x", "y", "z", "r", "phi", "layer", "first", "second"]
 ROLES: dict[str, tuple[Role, ...]] = {
@@ -99,6 +106,9 @@ class Input(_Section):
     """Unit of x, y, z and r in the file."""
     angle_unit: Literal["rad", "mrad", "deg"] = "rad"
     """Unit of phi in the file."""
+    dead_branch: str | None = None
+    """Branch of `tree` with a vector an event: the numbers of the voxels, counted from 0 in the
+    geometry's order, that were not read out in it. None: see `[data] dead`."""
 
     @model_validator(mode="after")
     def _complete(self) -> Input:
@@ -124,74 +134,30 @@ class Input(_Section):
         return self
 
 
-class ConditionCard(_Section):
-    """One condition: how the network sees it, and where its values come from."""
+class DeadCells(_Section):
+    """Cells that were not read out."""
 
-    unit: str
-    """GeV for energy; any name for others."""
-    low: float
-    """Least value that the generator is trained for, in `unit`; it refuses to go below unless told
-    to."""
-    high: float
-    """Greatest value, in `unit`."""
-    scale: Literal["log", "linear"] = "linear"
-    """What the network sees, and by what values are drawn between two ends: the logarithm, or the
-    value."""
-    branch: str | None = None
-    """Branch of the ROOT file, dataset of the HDF5 file or column of the CSV file that holds the
-    values; of branch, value, pattern and particle one is given."""
-    value: float | None = None
-    """One value for all events, in `source_unit`."""
+    cells: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    """Numbers of their voxels, counted from 0 in the geometry's order."""
     pattern: str | None = None
-    """Regular expression on the file's name, whose first group is the value for all its events, in
-    `source_unit`."""
-    particle: ParticleSource | None = None
-    """Quantity of the incident particle: its total or kinetic energy in GeV, its angles in the
-    detector, or its angle to the normal of the surface of [frame], in rad."""
-    source_unit: str | None = None
-    """Unit of the branch, constant or pattern, if it is not `unit`: MeV for GeV, deg for rad."""
+    """Regular expression on the names of the files in which they are dead; None: in all."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> ConditionCard:
-        sources = ("branch", "value", "pattern", "particle")
-        given = [k for k in sources if getattr(self, k) is not None]
-        if len(given) > 1:
-            raise ValueError(f"takes one of {', '.join(sources)}; found {given}")
-        if self.pattern is not None:
-            try:
-                groups = re.compile(self.pattern).groups
-            except re.error as error:
-                raise ValueError(
-                    f"pattern {self.pattern!r} is no regular expression: {error}"
-                ) from error
-            if groups < 1:
-                raise ValueError(
-                    f"pattern {self.pattern!r} has no group; put the number in parentheses, "
-                    "as in 'theta([0-9.]+)'"
-                )
-        if self.particle is not None:
-            own = SOURCE_UNITS[self.particle]
-            if self.source_unit not in (None, own):
-                raise ValueError(
-                    f"source_unit is '{self.source_unit}', but the particle's {self.particle} "
-                    f"comes in '{own}'; leave source_unit out"
-                )
-            object.__setattr__(self, "source_unit", own)
-        self.factor  # noqa: B018  (raises for units that do not convert)
-        return self
+    @field_validator("pattern")
+    @classmethod
+    def _is_pattern(cls, pattern: str | None) -> str | None:
+        return None if pattern is None else regular_expression(pattern).pattern
 
-    @property
-    def factor(self) -> float:
-        """Multiplies values in `source_unit` to give values in `unit`."""
-        if self.source_unit is None or self.source_unit == self.unit:
-            return 1.0
-        for table in UNIT_TABLES:
-            if self.source_unit in table and self.unit in table:
-                return table[self.source_unit] / table[self.unit]
-        known = [sorted(table) for table in UNIT_TABLES]
-        raise ValueError(
-            f"source_unit '{self.source_unit}' does not convert to '{self.unit}'; known: {known}"
-        )
+
+class Exchange(_Section):
+    """Two values of a label that may change places."""
+
+    condition: str
+    """Name of the label."""
+    values: tuple[int | str, int | str]
+    """As in its `values`: ["e-", "e+"]."""
+    mirror: list[Literal["x", "y"]] = []
+    """Axes under whose reflection showers of one look like those of the other, as in a magnetic
+    field; none: as they are."""
 
 
 class Data(_Section):
@@ -210,6 +176,14 @@ class Data(_Section):
     turn: bool = False
     """Whether showers are symmetric under turns about the axis by whole cells in alpha: training
     multiplies the data by as many. Where they nearly are, see `[training] random_turns`."""
+    exchange: list[Exchange] = []
+    """Labels whose showers are alike, such as those of a particle and its antiparticle: training
+    sees each shower with the other value too, which doubles the showers in memory."""
+    dead: list[DeadCells] = []
+    """Cells that were not read out, which `calogan voxelize` marks in the store; besides those of
+    `[input] dead_branch`. Neither training nor evaluation looks at them, in real and in generated
+    showers; they are generated like all others. A cell that is dead in all showers of a training
+    needs a living image under `mirror` or `turn`."""
     hold_out: dict[str, tuple[float, float]] = {}
     """Condition to a band [low, high] of it, whose showers are neither trained nor validated on, to
     measure how well the generator interpolates. Of several bands, each is held out."""
@@ -376,8 +350,8 @@ class Card(_Section):
     geometry: dict[str, Any]
     """Inline layers, or `file = "..."` (TOML, JSON, CaloChallenge XML; `particle` for the last),
     relative to the card, and `fastest` where the order of voxels is not the file's."""
-    conditions: dict[str, ConditionCard]
-    """By name, `energy` first."""
+    conditions: dict[str, AnyConditionCard]
+    """By name, `energy` first; with `values` it is a label."""
     data: Data = Data()
     generator: GeneratorCard = GeneratorCard()
     critic: CriticCard = CriticCard()
@@ -411,23 +385,47 @@ class Card(_Section):
                 f"the first condition must be 'energy' (incident energy, GeV), "
                 f"found {list(self.conditions)}"
             )
-        if self.conditions["energy"].unit != "GeV":
+        energy = self.conditions["energy"]
+        if isinstance(energy, LabelCard):
+            raise ValueError("conditions.energy has values, expected a range: unit, low and high")
+        if energy.unit != "GeV":
             raise ValueError("conditions.energy.unit must be 'GeV' (set source_unit to convert)")
         check_bands(self.data.hold_out, self.condition_list)  # and raises for impossible ranges
         normal = self.frame is not None and self.frame.entry == "surface"
-        tilted = [name for name, c in self.conditions.items() if c.particle == "incidence"]
+        tilted = [
+            name
+            for name, c in self.conditions.items()
+            if getattr(c, "particle", None) == "incidence"
+        ]
         if tilted and not normal:
             raise ValueError(
                 f"condition '{tilted[0]}' is the particle's incidence, its angle to a normal, "
                 "which needs [frame] with entry = 'surface'"
             )
+        labels = labels_of(self.condition_list)
+        for exchange in self.data.exchange:
+            if exchange.condition not in labels:
+                raise ValueError(
+                    f"data.exchange has '{exchange.condition}', which is no condition with values, "
+                    f"found {[*labels]}"
+                )
+            label = labels[exchange.condition]
+            first, second = label.to_values(exchange.values)
+            if first == second or not label.covers([first, second]).all():
+                raise ValueError(
+                    f"data.exchange has values {list(exchange.values)} of '{label.name}', expected "
+                    f"two of {label.span}"
+                )
         return self
 
     @property
-    def condition_list(self) -> list[Condition]:
-        return [
-            Condition(name, c.unit, c.low, c.high, c.scale) for name, c in self.conditions.items()
-        ]
+    def condition_list(self) -> list[AnyCondition]:
+        return [card.condition(name) for name, card in self.conditions.items()]
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers that networks are fed for the conditions of a shower."""
+        return sum(input_columns(self.condition_list))
 
     def build_geometry(self) -> Geometry:
         return Geometry.from_dict(self.geometry)

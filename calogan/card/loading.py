@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from calogan.card.keys import Card, ConditionCard, CriticCard, GeneratorCard
+from calogan.card.conditions import ConditionCard, LabelCard
+from calogan.card.keys import Card, CriticCard, GeneratorCard
 from calogan.errors import CaloganError, nearest
 from calogan.files import parse_toml, read_text
 from calogan.geometry import Geometry
@@ -144,10 +145,14 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> str:
     """What is wrong with the keys of a card, which is a `model`, in words."""
     lines = []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "card"
+        location, kind = item["loc"], None
+        if location[:1] == ("conditions",) and location[2:3] in (("range",), ("label",)):
+            # Which kind of condition it was taken for is no part of the key.
+            location, kind = (*location[:2], *location[3:]), location[2]
+        key = ".".join(str(part) for part in location) or "card"
         if item["type"] == "extra_forbidden":
-            known = _known_keys(item["loc"], model)
-            hint = f"; nearest: {nearest(str(item['loc'][-1]), known)}" if known else ""
+            known = _known_keys(location, kind, model)
+            hint = f"; nearest: {nearest(str(location[-1]), known)}" if known else ""
             lines.append(f"{where}: unknown key '{key}'{hint}")
         elif item["type"] == "missing":
             hint = f"; {NO_GEOMETRY}" if key == "geometry" else ""
@@ -160,12 +165,14 @@ def explain(error: ValidationError, where: str, model: type[BaseModel]) -> str:
     return "\n".join(lines)
 
 
-def _known_keys(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+def _known_keys(
+    location: tuple[int | str, ...], condition: int | str | None, model: type[BaseModel]
+) -> list[str]:
     fields = model.model_fields
     for part in location[:-1]:
-        kind: Any = ConditionCard if part == "conditions" else None
-        if kind is None and part in fields:
-            kind = fields[str(part)].annotation
+        kind: Any = LabelCard if condition == "label" else ConditionCard
+        if part != "conditions":
+            kind = fields[str(part)].annotation if part in fields else None
         for section in (kind, *get_args(kind)):  # of a section or None, the section
             if isinstance(section, type) and issubclass(section, BaseModel):
                 fields = section.model_fields

@@ -10,17 +10,18 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from calogan.card.keys import ConditionCard
+from calogan.card.conditions import AnyConditionCard
 from calogan.checking.cells import dead_cells, hot_cells
 from calogan.checking.scan import Scan
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition
 from calogan.reading.pipeline import OUTSIDE_WARNING
 
 Level = Literal["fine", "look", "wrong"]
 FEW_VISIBLE = 1e-4
 """Mean visible fraction below which units are likely wrong; real sampling fractions are larger."""
+CONDITION: TypeAdapter[AnyConditionCard] = TypeAdapter(AnyConditionCard)
 SHOWN = 5
 """Cells, showers or files that a finding names."""
 
@@ -37,7 +38,7 @@ class Finding:
     words: str
 
 
-def check(scans: Sequence[Scan], conditions: Sequence[Condition] | None = None) -> list[Finding]:
+def check(scans: Sequence[Scan], conditions: Sequence[AnyCondition] | None = None) -> list[Finding]:
     """Every question, asked of every store and of every two.
 
     Parameters
@@ -115,13 +116,14 @@ def _layers(one: Scan) -> list[Finding]:
 
 def _cells(one: Scan) -> list[Finding]:
     dead, judged = dead_cells(one.lit, one.geometry)
+    dead = dead[~one.masked[dead]]
     words = f"none of {judged:,} cells that the showers are enough to judge" if judged else (
         "too few showers to judge any cell"
     )  # fmt: skip
     level: Level = "fine" if judged else "look"
     if dead.size:
         level = "wrong"
-        words = f"{dead.size:,} of {judged:,} cells: {_named(dead, one)}; mask them in the card"
+        words = f"{dead.size:,} of {judged:,} cells: {_named(dead, one)}; name them in [[data.dead]] of the card"
     hot = hot_cells(one.lit, one.geometry)
     hot_words = "none lit far more often than those around it"
     if hot.size:
@@ -142,7 +144,7 @@ def _named(cells: NDArray[np.intp], one: Scan) -> str:
     return ", ".join(names) + (", ..." if cells[SHOWN:].size else "")
 
 
-def _ranges(one: Scan, given: Sequence[Condition] | None) -> list[Finding]:
+def _ranges(one: Scan, given: Sequence[AnyCondition] | None) -> list[Finding]:
     found = []
     known = {c.name: c for c in (_of_card(one) if given is None else given)}
     for name, values in one.conditions.items():
@@ -154,7 +156,7 @@ def _ranges(one: Scan, given: Sequence[Condition] | None) -> list[Finding]:
             words = f"{span}; no card says what it should be"
         else:
             bad = ~condition.covers(values)
-            words = f"{span}, allowed {condition.low:g}..{condition.high:g} {condition.unit}"
+            words = f"{span}, allowed {condition.span}"
             if unit not in ("", condition.unit):
                 bad[:] = True
         level: Level = "wrong" if bad.any() else "fine"
@@ -167,13 +169,13 @@ def _ranges(one: Scan, given: Sequence[Condition] | None) -> list[Finding]:
     return found
 
 
-def _of_card(one: Scan) -> list[Condition]:
+def _of_card(one: Scan) -> list[AnyCondition]:
     """The conditions of the card by which a store was voxelized, as far as it says."""
     found = []
     for name, fields in one.provenance.get("conditions", {}).items():
         with suppress(ValidationError):  # without a range, or of another version
-            card = ConditionCard.model_validate(fields)
-            found.append(Condition(name, card.unit, card.low, card.high, card.scale))
+            card: AnyConditionCard = CONDITION.validate_python(fields)
+            found.append(card.condition(name))
     return found
 
 

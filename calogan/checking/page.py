@@ -57,6 +57,7 @@ def _map(scan: Scan) -> Figure:
     """In which part of the showers each cell is lit; crosses where cells are dead, circles hot."""
     geometry = scan.geometry
     dead, _ = dead_cells(scan.lit, geometry)
+    dead = np.union1d(dead, np.flatnonzero(scan.masked))
     hot = hot_cells(scan.lit, geometry)
     layers = _drawn(np.concatenate([dead, hot]), scan)
     columns = min(COLUMNS, len(layers))

@@ -143,7 +143,7 @@ def export(
         )
     else:
         made = profiles.export_native(source, output, digits=digits)
-    ranges = ", ".join(f"{c.name} {c.low:g}..{c.high:g} {c.unit}" for c in made.model.conditions)
+    ranges = ", ".join(f"{c.name} {c.span}" for c in made.model.conditions)
     about = f"{made.model.latent_size} latents, {ranges}"
     files = [f"{file}: {file.stat().st_size / 1e6:.1f} MB, {about}" for file in made.files]
     for line in (*files, *made.settings, *made.remarks):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ from rich.progress import Progress as Bar
 from typer.core import TyperCommand
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out, parse_settings
+from calogan.conditions import AnyCondition, Label
 from calogan.errors import CaloganError, nearest
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def generate(
     """Generate showers into a store like any other, or into files that other programs read.
 
     Every condition of the generator is an option: --energy 10 for one value, --energy 1:50 to draw
-    between two (evenly in the logarithm if the condition is on a log scale). Units are the
-    card's: GeV, rad. The same seed gives the same showers again; calogan-generate, the C++ program,
-    makes others from it.
+    between two (evenly in the logarithm if the condition is on a log scale), and of a label
+    --particle e-, or --particle e-,gamma to draw one of them. Units are the card's: GeV, rad. The
+    same seed gives the same showers again; calogan-generate, the C++ program, makes others from it.
 
     The output's ending says the format: .h5 and .hdf5 an HDF5 store, .csv a line for each cell with
     energy, as calogan-generate writes it, .root hits in trees and branches as the training sample
@@ -127,7 +128,7 @@ def generate(
         from calogan.reweighting.refiner import refined
 
         generator = refined(generator, load_refiner(refiner))
-    asked = _condition_options(context.args, [c.name for c in generator.conditions])
+    asked = _condition_options(context.args, generator.conditions)
     if like is not None:
         given = [f"--{name}" for name in sorted(asked)] + ["-n"] * (number is not None)
         if given:
@@ -255,34 +256,56 @@ def _conditions_of(path: Path, generator: Generator) -> dict[str, NDArray[np.flo
 
 
 def drawn_conditions(
-    generator: Generator, asked: Mapping[str, tuple[float, float]], n: int, seed: int
+    generator: Generator, asked: Mapping[str, list[float]], n: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Name to values (n,): drawn between the two ends asked for, or all the one value."""
+    """Name to values (n,): drawn between the two ends, or of the labels, asked for."""
     import numpy as np
 
     missing = [c.name for c in generator.conditions if c.name not in asked]
     if missing:
-        options = " ".join(f"--{c.name} {c.low:g}:{c.high:g}" for c in generator.conditions)
+        options = " ".join(f"--{c.name} {_as_option(c)}" for c in generator.conditions)
         raise CaloganError(f"conditions {missing} are not given; as in: {options}")
     rng = np.random.default_rng([seed, 1])
-    return {
-        c.name: c.draw(*asked[c.name], n, rng)
-        if asked[c.name][0] < asked[c.name][1]
-        else np.full(n, asked[c.name][0])
-        for c in generator.conditions
-    }
+    drawn = {}
+    for c in generator.conditions:
+        given = asked[c.name]
+        if isinstance(c, Label):
+            drawn[c.name] = np.array(given)[rng.integers(len(given), size=n)]
+        else:
+            low, high = given[0], given[-1]
+            drawn[c.name] = c.draw(low, high, n, rng) if low < high else np.full(n, low)
+    return drawn
 
 
-def _condition_options(arguments: list[str], known: list[str]) -> dict[str, tuple[float, float]]:
-    """Read --NAME VALUE and --NAME LOW:HIGH (also --NAME=...) for the generator's conditions."""
+def _as_option(condition: AnyCondition) -> str:
+    if isinstance(condition, Label):
+        return ",".join(condition.names)
+    return f"{condition.low:g}:{condition.high:g}"
+
+
+def _condition_options(
+    arguments: list[str], conditions: Sequence[AnyCondition]
+) -> dict[str, list[float]]:
+    """Read --NAME VALUE and --NAME LOW:HIGH (also --NAME=...) for the generator's conditions.
+
+    Of a label --NAME VALUE,VALUE: what is drawn from. Else the ends of a range, or one value.
+    """
+    by_name = {c.name: c for c in conditions}
+    known = [*by_name]
     flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") else [a])]
-    found: dict[str, tuple[float, float]] = {}
+    found: dict[str, list[float]] = {}
     for option, text in zip(flat[::2], [*flat[1::2], ""], strict=False):
         if not option.startswith("--") or option[2:] not in known:
             raise CaloganError(
                 f"unknown option {option!r}; the generator's conditions are "
                 f"{', '.join(f'--{name}' for name in known)}; nearest: {nearest(option[2:], known)}"
             )
+        condition = by_name[option[2:]]
+        if isinstance(condition, Label):
+            values = condition.to_values(text.split(","))
+            condition.check(values)
+            found[option[2:]] = values.tolist()
+            continue
         try:
             ends = [float(end) for end in text.split(":")]
         except ValueError:
@@ -292,5 +315,5 @@ def _condition_options(arguments: list[str], known: list[str]) -> dict[str, tupl
                 f"{option} {text}: expected a number as in {option} 10, "
                 f"or a range as in {option} 1:50"
             )
-        found[option[2:]] = (ends[0], ends[-1])
+        found[option[2:]] = ends
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out, parse_bands
+from calogan.conditions import Label
 from calogan.errors import CaloganError, nearest
 
 if TYPE_CHECKING:
@@ -200,9 +202,17 @@ def _generate(
     """Showers at conditions drawn from the trained range, or from `where`."""
     from calogan.cli.generating import drawn_conditions
 
-    trained = {c.name: (c.low, c.high) for c in generator.conditions}
-    _check_known(where, trained, f"generator '{generator.name}'")
-    values = drawn_conditions(generator, {**trained, **where}, number, seed)
+    _check_known(where, [c.name for c in generator.conditions], f"generator '{generator.name}'")
+    asked = {}
+    for c in generator.conditions:
+        if isinstance(c, Label):
+            low, high = where.get(c.name, (-math.inf, math.inf))
+            asked[c.name] = [float(value) for value in c.values if low <= value <= high]
+        else:
+            asked[c.name] = [*where.get(c.name, (c.low, c.high))]
+        if not asked[c.name]:
+            raise CaloganError(f"--where {c.name}: the generator takes {c.span}")
+    values = drawn_conditions(generator, asked, number, seed)
     return generator.sample(values, seed)
 
 

@@ -177,6 +177,10 @@ def print_summary(summary: VoxelizeSummary, units: dict[str, str]) -> None:
         if hits:
             part = energy / summary.energy if summary.energy else 0.0
             table.add_row(escape(place), f"{int(hits):,} with {part:.3%}")
+    if summary.dead_events.size:
+        part = summary.dead_events.sum() / (summary.events * summary.dead_events.size)
+        energy = summary.dead_energy / summary.energy if summary.energy else 0.0
+        table.add_row("dead cells", f"{part:.3%}, left out with {energy:.3%} of the energy")
     out.print(table)
     for warning in summary.warnings:
         err.print(f"[bold yellow]warning:[/bold yellow] {escape(warning)}", soft_wrap=True)

@@ -82,19 +82,17 @@ def print_cost(cost: Efficiency) -> None:
     )
 
 
-def parse_settings(settings: list[str]) -> dict[str, float]:
-    """Read NAME=VALUE options."""
-    values: dict[str, float] = {}
+def parse_settings(settings: list[str]) -> dict[str, float | str]:
+    """Read NAME=VALUE options; values that are no numbers are names, of which labels know some."""
+    values: dict[str, float | str] = {}
     for setting in settings:
-        name, equals, text = setting.partition("=")
-        try:
-            values[name.strip()] = float(text)
-        except ValueError as error:
-            raise CaloganError(
-                f"--set {setting}: expected NAME=VALUE with a number, such as --set theta=0.1"
-            ) from error
-        if not equals or not name.strip():
+        name, equals, text = (part.strip() for part in setting.partition("="))
+        if not (equals and name and text):
             raise CaloganError(f"--set {setting}: expected NAME=VALUE, such as --set theta=0.1")
+        try:
+            values[name] = float(text)
+        except ValueError:
+            values[name] = text
     return values
 
 

@@ -23,7 +23,7 @@ from calogan.metrics.bins import condition_bins
 from calogan.metrics.classifiers import compare_by_classifiers
 from calogan.metrics.correlations import correlation
 from calogan.metrics.halves import matched_halves
-from calogan.showers import Showers
+from calogan.showers import Showers, without_dead
 from calogan.version import __version__
 
 MIN_SHOWERS = 500
@@ -42,6 +42,8 @@ def compare_samples(
     progress: Progress | None = None,
 ) -> Evaluation:
     """Compare two samples made at the same conditions, shower by shower.
+
+    Cells that are dead in a shower of one sample count as dark in both.
 
     Parameters
     ----------
@@ -62,6 +64,7 @@ def compare_samples(
     if not (np.isfinite(threshold) and threshold >= 0):
         raise CaloganError(f"readout threshold is {threshold} MeV, expected 0 or more")
     report = progress or (lambda _: None)
+    reference, generated = without_dead(reference, generated)
     reference, generated = (s.apply_threshold(threshold) for s in (reference, generated))
     rng = np.random.default_rng(seed)
     matched_on = [*reference.conditions.values()]
@@ -70,13 +73,16 @@ def compare_samples(
     report("response and resolution")
     responses = response(reference), response(generated)
     bins = tuple(
-        condition_bins(name, values, *responses, halves, reference.unit(name))
+        condition_bins(
+            name, values, *responses, halves, reference.unit(name), reference.labels.get(name)
+        )
         for name, values in reference.conditions.items()
     )
     report("observables")
     comparisons = compare_observables(reference, generated, threshold, halves, rng)
     profiles = compare_profiles(reference, generated)
     measures = measure(reference, generated, threshold, halves, rng, report)
+    labels = {name: label.span for name, label in reference.labels.items()}
     results = compare_by_classifiers(reference, generated, halves[0], classifier, seed, report)
     return Evaluation(
         settings={
@@ -88,9 +94,13 @@ def compare_samples(
             "distance_splits": N_DISTANCE_SPLITS,
             "geometry": reference.geometry.name,
             "conditions": {
-                name: [float(v.min()), float(v.max())] for name, v in reference.conditions.items()
+                name: [float(v.min()), float(v.max())]
+                for name, v in reference.conditions.items()
+                if name not in reference.labels
             },
+            **({"labels": labels} if labels else {}),
             "versions": _versions(),
+            **({} if reference.dead is None else {"dead_cells": float(reference.dead.mean())}),
         },
         geometry=reference.geometry,
         response=(statistics.mean(responses[0]), statistics.mean(responses[1])),
@@ -166,10 +176,7 @@ def _pictures(reference: Showers, generated: Showers) -> Pictures:
     chosen = [int(order[int(q * (len(order) - 1))]) for q in (0.1, 0.5, 0.9)]
     events = tuple(
         (
-            ", ".join(
-                f"{name} {float(v[i]):.3g} {reference.unit(name)}".rstrip()
-                for name, v in reference.conditions.items()
-            ),
+            ", ".join(reference.words(name, i) for name in reference.conditions),
             reference.energies[i],
             generated.energies[i],
         )

@@ -313,6 +313,12 @@ def _write(
 ) -> tuple[Evaluation, Path]:
     from calogan.evaluation.report import render
 
+    if "dead_cells" in result.settings:
+        part = f"{result.settings['dead_cells']:.2%}"
+        note = (
+            f"{settings['note']} {part} of the cells are dead, and count as dark in both samples."
+        )
+        settings = {**settings, "note": note}
     result = replace(result, settings={**settings, **result.settings})
     report("report")
     page = render(result)

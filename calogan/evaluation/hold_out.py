@@ -23,7 +23,7 @@ from calogan.features import response
 from calogan.generating.generator import Generator
 from calogan.generating.reference import sample_like
 from calogan.metrics import statistics
-from calogan.showers import Showers
+from calogan.showers import Showers, without_dead
 
 
 def bands_to_study(asked: Bands, generator: Generator, run: object) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def study(
     CaloganError : too few showers to compare; `other` does not fit, or has a held-out band there
     """
     reference, generated = pair
-    condition = next(c for c in generator.conditions if c.name == name)
+    condition = next(c for c in generator.conditions if isinstance(c, Condition) and c.name == name)
     inside, beside = _inside_and_beside(condition, bands, generator, other, reference)
 
     def region(words: str, short: str, real: Showers, made: Showers) -> Region:
@@ -78,7 +78,7 @@ def study(
         found = compare(real, made, progress=lambda stage: progress(f"{words}: {stage}"))
         resolutions = [
             statistics.resolution(response(s.apply_threshold(generator.readout_threshold)))
-            for s in (real, made)
+            for s in without_dead(real, made)
         ]
         return Region(short, words, found, statistics.ratio(resolutions[1], resolutions[0]))
 

@@ -70,6 +70,8 @@ def response_and_resolution(bins: ConditionBins) -> Figure:
                        linewidth=1)  # fmt: skip
         panels.ratio_axis(below, v, e, least)
         condition_axis(below, bins.name, bins.unit, bins.edges, bins.scale == "log")
+        if bins.values is not None:
+            below.set_xticks(middle, bins.values)
         main.set_ylabel(title)
         main.margins(y=0.3)
         main.legend(loc="upper right", ncols=2)

@@ -262,6 +262,7 @@ def _bins_dict(bins: ConditionBins) -> dict[str, Any]:
     found: dict[str, Any] = {
         "unit": bins.unit,
         "edges": bins.edges.tolist(),
+        **({} if bins.values is None else {"values": [*bins.values]}),
         "counts": bins.counts.tolist(),
     }
     for name in ("response", "resolution"):

@@ -125,7 +125,7 @@ class Stored:
         one = Value(1.0, 0.0)
         yield "mean response, generated / Geant4", _value(metrics["response"]["ratio"]), one
         for name, bins in metrics["conditions"].items():
-            spans = spans_of(bins["edges"], bins["unit"])
+            spans = bins.get("values") or spans_of(bins["edges"], bins["unit"])
             for what in ("response", "resolution"):
                 if what == "resolution" and name != "energy":
                     continue  # a bin of another condition mixes all energies

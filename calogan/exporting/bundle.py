@@ -41,7 +41,7 @@ from typing import Any
 from calogan.errors import CaloganError
 from calogan.files import read_text, write_json
 from calogan.generating.cpp_runner import compile_model
-from calogan.generating.model_file import SCHEMA_VERSION
+from calogan.generating.model_file import OLD_SCHEMA_VERSION, SCHEMA_VERSION
 from calogan.version import __version__
 
 INDEX = "bundle.json"
@@ -125,12 +125,18 @@ def _read(name: str, path: Path) -> _Member:
     """What an exported model takes; its networks are checked when the runner loads it."""
     try:
         block = json.loads(read_text(path, "model"))["calogan"]
-        if block["schema_version"] != SCHEMA_VERSION:
+        if block["schema_version"] not in (OLD_SCHEMA_VERSION, SCHEMA_VERSION):
             raise CaloganError(
                 f"{path} has schema version {block['schema_version']!r}, this calogan bundles "
-                f"{SCHEMA_VERSION}; export it again"
+                f"{OLD_SCHEMA_VERSION} and {SCHEMA_VERSION}; export it again"
             )
         variables = block["conditions"]["variables"]
+        labels = [str(c["name"]) for c in variables if "values" in c]
+        if labels:
+            raise CaloganError(
+                f"{path} takes a label, {labels[0]}; a bundle tells its members apart by ranges "
+                "and tags. Train a generator for each value, with [tags], or use this one alone"
+            )
         units = {c["name"]: (str(c["unit"]), str(c["scale"])) for c in variables}
         ranges = {c["name"]: (float(c["low"]), float(c["high"])) for c in variables}
         tags = block.get("provenance", {}).get("card", {}).get("tags", {})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, Label, energy_of
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 
@@ -69,9 +69,9 @@ class Consumer:
 
 def plain(
     geometry: Geometry,
-    conditions: Sequence[Condition],
+    conditions: Sequence[AnyCondition],
     n_latents: int,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, float | str],
 ) -> Consumer:
     """Any program: standard normal latents, conditions in their own units, voxels in our order."""
     free = [c.name for c in conditions if c.name not in fixed]
@@ -90,9 +90,9 @@ def plain(
 
 def par04(
     geometry: Geometry,
-    conditions: Sequence[Condition],
+    conditions: Sequence[AnyCondition],
     n_latents: int,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, float | str],
     e_max: float,
 ) -> Consumer:
     """The Geant4 example Par04, as its class Par04InferenceSetup feeds a model of type VAE.
@@ -137,9 +137,9 @@ def par04(
 
 def fastcalosim(
     geometry: Geometry,
-    conditions: Sequence[Condition],
+    conditions: Sequence[AnyCondition],
     n_latents: int,
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, float | str],
     samplings: Sequence[int],
     kinetic_range: tuple[float, float],
     nodes: tuple[str, str],
@@ -185,9 +185,9 @@ def fastcalosim(
 
 
 def _conditions(
-    conditions: Sequence[Condition],
+    conditions: Sequence[AnyCondition],
     offered: Mapping[str, Reading],
-    fixed: Mapping[str, float],
+    fixed: Mapping[str, float | str],
     consumer: str,
 ) -> dict[str, Reading | float]:
     """How each condition is read; raises CaloganError if it is neither offered nor fixed."""
@@ -201,8 +201,15 @@ def _conditions(
         if name == "energy" and name in fixed:
             raise CaloganError("the energy cannot be fixed; every program gives it")
         if name in fixed:
-            condition.check(fixed[name])
-            found[name] = fixed[name]
+            value = condition.to_values(fixed[name])
+            condition.check(value)
+            found[name] = float(value)
+        elif isinstance(condition, Label):
+            raise CaloganError(
+                f"the generator makes showers of several values of '{name}' ({condition.span}), "
+                f"and {consumer} cannot say which; export a file for each, with "
+                f"--set {name}=VALUE"
+            )
         elif name in offered:
             found[name] = offered[name]
         else:
@@ -210,7 +217,7 @@ def _conditions(
                 f"the generator needs the condition '{name}' [{condition.unit}], which {consumer} "
                 f"does not give (only {', '.join(offered)}); fix it with --set {name}=VALUE"
             )
-    energy = next(c for c in conditions if c.name == "energy")
+    energy = energy_of(conditions)
     if energy.low <= 0:
         raise CaloganError(
             f"the generator's energies begin at {energy.low:g} GeV, expected more than 0"

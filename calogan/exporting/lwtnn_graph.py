@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.conditions import Condition, energy_of
 from calogan.exporting.consumers import Consumer, Reading
 from calogan.generating.model_file import ModelFile
 
@@ -186,31 +187,33 @@ class _Ramps:
 
 
 def _from_fed(model: ModelFile, consumer: Consumer) -> tuple[_FromFed, Approximations]:
-    read = {c: r for c in model.conditions if isinstance(r := consumer.conditions[c.name], Reading)}
-    fed = [c.name for c in read]
+    fed = [n for n, reading in consumer.conditions.items() if isinstance(reading, Reading)]
     functions: list[_Ramps | float] = []
+    ramps: list[tuple[int, Condition, Reading, _Ramps]] = []
     for condition in model.conditions:
         reading = consumer.conditions[condition.name]
         if not isinstance(reading, Reading):
-            functions.append(float(condition.normalise(reading)))
+            functions += condition.inputs(reading).tolist()
             continue
+        assert isinstance(condition, Condition)  # no program says which of a label's values
         straight = reading.log == (condition.scale == "log")
         values = _spread(condition.low, condition.high, 1 if straight else KNOTS)
         along = reading.variable_of(values)
-        functions.append(_Ramps(fed.index(condition.name), along, condition.normalise(values)))
+        function = _Ramps(fed.index(condition.name), along, condition.normalise(values))
+        ramps.append((len(functions), condition, reading, function))
+        functions.append(function)
     conditions = _layers(functions, len(fed))
     errors = {}
-    for row, (condition, function) in enumerate(zip(model.conditions, functions, strict=True)):
-        if isinstance(function, _Ramps):
-            values = read[condition].value_of(_between(function.knots))
-            found = _apply(conditions, function, len(fed))[:, row]
-            wrong = np.abs(found - condition.normalise(values)).max()
-            errors[condition.name] = float(wrong / condition.offset_and_scale[1])
+    for row, condition, reading, function in ramps:
+        values = reading.value_of(_between(function.knots))
+        found = _apply(conditions, function, len(fed))[:, row]
+        wrong = np.abs(found - condition.normalise(values)).max()
+        errors[condition.name] = float(wrong / condition.offset_and_scale[1])
 
     threshold = model.readout_threshold / 1000  # GeV, as energies
     if not threshold:
         return _FromFed(conditions, _layers([0.0], len(fed))), Approximations(errors, 0.0)
-    high = next(c.high for c in model.conditions if c.name == "energy")
+    high = energy_of(model.conditions).high
     values = _spread(threshold, CUT_BEYOND * high, CUT_KNOTS)[::-1]
     along = consumer.energy.variable_of(values)
     function = _Ramps(fed.index("energy"), along, threshold / values)

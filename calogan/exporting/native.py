@@ -9,8 +9,9 @@ import numpy as np
 from lwtnn_converter import Graph, save
 from numpy.typing import NDArray
 
+from calogan.conditions import labels_of
 from calogan.generating.generator import weights_sha256
-from calogan.generating.model_file import SCHEMA_VERSION, graph_outputs
+from calogan.generating.model_file import OLD_SCHEMA_VERSION, SCHEMA_VERSION, graph_outputs
 from calogan.generating.self_test import make_self_test
 from calogan.training.run import Run
 from calogan.version import __version__
@@ -36,9 +37,10 @@ def run_document(run_directory: str | Path, digits: int | None = None) -> dict[s
     made of them, which shortens the file; else they are what they are in the run.
 
     The graph's inputs are the latents and the conditions in physical units (natural logarithms
-    for those on a log scale, named log_<name>); lwtnn normalises them by the offsets and scales in
-    the file. Its one output, "fractions", holds voxel energies as fractions of the incident
-    energy. The self-test's expected outputs come from the NumPy evaluator in float64.
+    for those on a log scale, named log_<name>; of a label <name>_<value> for each, 1 for its value
+    and 0 for the others); lwtnn normalises them by the offsets and scales in the file. Its one
+    output, "fractions", holds voxel energies as fractions of the incident energy. The self-test's
+    expected outputs come from the NumPy evaluator in float64.
     """
     from lwtnn_converter import convert  # this and the next import Keras
 
@@ -50,8 +52,9 @@ def run_document(run_directory: str | Path, digits: int | None = None) -> dict[s
     conditions = card.condition_list
     sizes = latent_sizes(card.generator, geometry)
     condition_variables = [
-        {"name": c.variable, "offset": c.offset_and_scale[0], "scale": c.offset_and_scale[1]}
+        {"name": variable, "offset": offset, "scale": scale}
         for c in conditions
+        for variable, (offset, scale) in zip(c.variables, c.offsets_and_scales, strict=True)
     ]
     latent_nodes = [
         {
@@ -82,7 +85,7 @@ def run_document(run_directory: str | Path, digits: int | None = None) -> dict[s
     outputs = graph_outputs(Graph(graph), sizes, "conditions", "fractions")
     training = run.training()
     block = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION if labels_of(conditions) else OLD_SCHEMA_VERSION,
         "name": card.name,
         "producer": f"calogan {__version__}",
         "latent": {

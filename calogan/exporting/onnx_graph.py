@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, Condition
 from calogan.errors import CaloganError
 from calogan.exporting.consumers import Consumer, Reading
 from calogan.generating.model_file import ModelFile
@@ -139,12 +139,16 @@ def _latents(writer: _Writer, model: ModelFile, consumer: Consumer) -> dict[str,
     return found
 
 
-def _conditions(writer: _Writer, conditions: Sequence[Condition], consumer: Consumer) -> str:
-    """Conditions as the network sees them, (n, n_conditions)."""
+def _conditions(writer: _Writer, conditions: Sequence[AnyCondition], consumer: Consumer) -> str:
+    """Conditions as the network sees them, (n, n_inputs)."""
     columns = []
     for condition in conditions:
         reading = consumer.conditions[condition.name]
-        if isinstance(reading, Reading):
+        if not isinstance(reading, Reading):
+            # One number for each shower of the batch.
+            fed = _fed(writer, consumer, consumer.energy)
+            columns += [writer.affine(fed, 0, float(x)) for x in condition.inputs(reading)]
+        elif isinstance(condition, Condition):  # no program says which of a label's values
             value = _value(writer, consumer, reading)
             ends = (writer.constant(np.float32(end)) for end in (condition.low, condition.high))
             value = writer.add("Clip", value, *ends)
@@ -152,10 +156,6 @@ def _conditions(writer: _Writer, conditions: Sequence[Condition], consumer: Cons
                 value = writer.add("Log", value)
             offset, scale = condition.offset_and_scale
             columns.append(writer.affine(value, scale, offset * scale))
-        else:
-            # One number for each shower of the batch.
-            fed = _fed(writer, consumer, consumer.energy)
-            columns.append(writer.affine(fed, 0, float(condition.normalise(reading))))
     return writer.add("Concat", *columns, axis=1)
 
 

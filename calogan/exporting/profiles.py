@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from lwtnn_converter import save
 
+from calogan.conditions import Condition, energy_of
 from calogan.errors import CaloganError
 from calogan.exporting import consumers
 from calogan.exporting.consumers import Consumer, Reading
@@ -63,7 +64,7 @@ def export_par04(
     output: str | Path,
     *,
     e_max: float = E_MAX,
-    fixed: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float | str] | None = None,
 ) -> Exported:
     """lwtnn JSON for the Geant4 example Par04.
 
@@ -87,7 +88,7 @@ def export_onnx(
     *,
     inputs: Literal["separate", "par04"] = "separate",
     e_max: float = E_MAX,
-    fixed: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float | str] | None = None,
 ) -> Exported:
     """ONNX: for Par04 and DDML's Par04ExampleVAE by one tensor, or for any program.
 
@@ -120,7 +121,7 @@ def export_fastcalosim(
     eta: int,
     network: Literal["lwtnn", "onnx"] = "lwtnn",
     samplings: Sequence[int] | None = None,
-    fixed: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float | str] | None = None,
 ) -> Exported:
     """A slot of the folder that FastCaloSim's GANs are loaded from.
 
@@ -186,7 +187,7 @@ def read_model(source: str | Path, digits: int | None = None) -> ModelFile:
     return ModelFile.read(source)
 
 
-def _par04(model: ModelFile, e_max: float, fixed: Mapping[str, float]) -> Consumer:
+def _par04(model: ModelFile, e_max: float, fixed: Mapping[str, float | str]) -> Consumer:
     return consumers.par04(model.geometry, model.conditions, model.latent_size, fixed, e_max)
 
 
@@ -230,12 +231,10 @@ def _write_lwtnn(model: ModelFile, consumer: Consumer, output: Path, profile: st
     about = _about(model, consumer, profile, approximations=asdict(approximations))
     save({**graph, "calogan_export": about}, output)
     errors = [
-        f"{name} within {error:.1g}" + (" of itself" if scale == "log" else "")
-        for name, error, scale in (
-            (c.name, approximations.conditions[c.name], c.scale)
-            for c in model.conditions
-            if c.name in approximations.conditions
-        )
+        f"{c.name} within {approximations.conditions[c.name]:.1g}"
+        + (" of itself" if c.scale == "log" else "")
+        for c in model.conditions
+        if isinstance(c, Condition) and c.name in approximations.conditions
     ]
     if model.readout_threshold:
         errors.append(
@@ -262,7 +261,7 @@ def _write_onnx(model: ModelFile, consumer: Consumer, output: Path, profile: str
 
 def _outside(model: ModelFile, slot: Slot, region: Region) -> list[str]:
     """What to say if a region goes beyond the trained energies."""
-    energy = next(c for c in model.conditions if c.name == "energy")
+    energy = energy_of(model.conditions)
     low, high = (e / 1000 for e in slot.kinetic_range(region))
     if np.all(energy.covers([low, high])):
         return []

@@ -42,6 +42,10 @@ _STATUS: dict[str, tuple[Any, ...]] = {
     "set_readout_threshold": (POINTER, ctypes.c_double),
     "allow_extrapolation": (POINTER, ctypes.c_int),
     "get_condition": (POINTER, _SIZE, ctypes.POINTER(ConditionStruct)),
+    "get_label": (
+        *(POINTER, _SIZE, _SIZE),
+        *(ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_char_p)),
+    ),
     "generate": (*_CONDITIONS, _NUMBER, _NUMBER, POINTER, _SIZE),
     "generate_from": (*_CONDITIONS, POINTER, _SIZE, POINTER, _SIZE),
     "generate_sparse": (
@@ -67,6 +71,7 @@ _VALUES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "n_inputs_sha256": (_SIZE, (POINTER,)),
     "inputs_sha256": (ctypes.c_char_p, (POINTER, _SIZE)),
     "n_conditions": (_SIZE, (POINTER,)),
+    "n_labels": (_SIZE, (POINTER, _SIZE)),
     "latent_size": (_SIZE, (POINTER,)),
     "readout_threshold": (ctypes.c_double, (POINTER,)),
     "bundle_free": (None, (POINTER,)),

@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import Condition, condition_columns
+from calogan.conditions import AnyCondition, Condition, Label, condition_columns, labels_of
 from calogan.errors import CaloganError
 from calogan.generating.cpp_library import (
     POINTER,
@@ -133,7 +133,7 @@ class Generator:
 
     name: str
     geometry: Geometry
-    conditions: tuple[Condition, ...]
+    conditions: tuple[AnyCondition, ...]
     latent_size: int
     """Random numbers that one shower takes."""
     readout_threshold: float
@@ -226,7 +226,14 @@ class Generator:
             "readout_threshold_MeV": self.readout_threshold,
         }
         units = {c.name: c.unit for c in self.conditions}
-        return Showers(energies, kept, self.geometry, provenance=made_by, units=units)
+        return Showers(
+            energies,
+            kept,
+            self.geometry,
+            provenance=made_by,
+            units=units,
+            labels=labels_of(self.conditions),
+        )
 
     def generate(
         self,
@@ -378,9 +385,17 @@ class Generator:
             return list(pool.map(make, parts))
 
 
-def _condition(library: Library, handle: Any, i: int) -> Condition:
+def _condition(library: Library, handle: Any, i: int) -> AnyCondition:
     found = ConditionStruct()
     library.get_condition(handle, i, ctypes.byref(found))
+    value, name = ctypes.c_double(), ctypes.c_char_p()
+    labels: list[tuple[int, str]] = []
+    for k in range(library.n_labels(handle, i)):
+        library.get_label(handle, i, k, ctypes.byref(value), ctypes.byref(name))
+        labels.append((int(value.value), (name.value or b"").decode()))
+    if labels:
+        values, names = zip(*labels, strict=True)
+        return Label(found.name.decode(), values, names)
     scale: Literal["log", "linear"] = "log" if found.logarithmic else "linear"
     return Condition(found.name.decode(), found.unit.decode(), found.low, found.high, scale)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import Condition, condition_columns, network_input
+from calogan.conditions import AnyCondition, condition_columns, labels_of, network_input
 from calogan.errors import CaloganError
 from calogan.generating.model_file import ModelFile
 from calogan.geometry import Geometry
@@ -30,7 +30,7 @@ class Generator:
 
     name: str
     geometry: Geometry
-    conditions: tuple[Condition, ...]
+    conditions: tuple[AnyCondition, ...]
     latent_size: int
     """Standard normal numbers that one shower takes."""
     readout_threshold: float
@@ -43,7 +43,7 @@ class Generator:
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
-    """From latents (n, latent_size) and normalised conditions (n, n_conditions) to voxel energies
+    """From latents (n, latent_size) and conditions as it sees them (n, n_inputs) to voxel energies
     as fractions of the incident energy, (n, n_voxels)."""
     card: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Of the card that it was trained by at least "input", "frame" and "conditions", if known."""
@@ -109,7 +109,12 @@ class Generator:
             part = {c.name: values[c.name][start : start + ROWS] for c in self.conditions}
             kept = {name: value.astype(np.float32) for name, value in part.items()}
             made = Showers(
-                self._make(part, rng), kept, self.geometry, provenance=made_by, units=units
+                self._make(part, rng),
+                kept,
+                self.geometry,
+                provenance=made_by,
+                units=units,
+                labels=labels_of(self.conditions),
             )
             yield made.apply_threshold(self.readout_threshold)
 
@@ -169,7 +174,7 @@ def _from_run(path: Path) -> Generator:
 
 def _from_json(path: Path) -> Generator:
     model = ModelFile.read(path)
-    offsets = np.array([c.offset_and_scale for c in model.conditions])
+    offsets = np.array([pair for c in model.conditions for pair in c.offsets_and_scales])
     provenance = model.block.get("provenance", {})
     try:
         card = dict(provenance.get("card", {}))

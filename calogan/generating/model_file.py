@@ -13,13 +13,16 @@ import numpy as np
 from lwtnn_converter import Graph
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, condition_from_dict
 from calogan.errors import CaloganError
 from calogan.files import read_text
 from calogan.generating.self_test import Outputs, check_self_test
 from calogan.geometry import Geometry
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Written where a condition is a label."""
+OLD_SCHEMA_VERSION = 1
+"""Written where none is: programs that know no other read it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class ModelFile:
     graph: Graph
     name: str
     geometry: Geometry
-    conditions: tuple[Condition, ...]
+    conditions: tuple[AnyCondition, ...]
     latents: Mapping[str, int]
     """The graph's latent inputs and their sizes, in order; all are standard normal."""
     conditions_node: str
@@ -68,10 +71,11 @@ class ModelFile:
                 f"{where} has no 'calogan' block, so it is no generator; "
                 "export one with `calogan export RUN -o MODEL.json`"
             )
-        if block.get("schema_version") != SCHEMA_VERSION:
+        if block.get("schema_version") not in (OLD_SCHEMA_VERSION, SCHEMA_VERSION):
             raise CaloganError(
                 f"{where} has schema version {block.get('schema_version')!r}, this calogan reads "
-                f"{SCHEMA_VERSION}; use the calogan that exported it, or export again"
+                f"{OLD_SCHEMA_VERSION} and {SCHEMA_VERSION}; use the calogan that exported it, or "
+                "export again"
             )
         try:
             model = ModelFile(
@@ -80,7 +84,7 @@ class ModelFile:
                 Graph(document),
                 str(block.get("name", Path(where).stem)),
                 Geometry.from_dict(block["geometry"], f"{where}: calogan.geometry"),
-                tuple(Condition.from_dict(c) for c in block["conditions"]["variables"]),
+                tuple(condition_from_dict(c) for c in block["conditions"]["variables"]),
                 {str(node["name"]): int(node["size"]) for node in block["latent"]["nodes"]},
                 block["conditions"]["node"],
                 block["output"],

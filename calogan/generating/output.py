@@ -7,6 +7,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from calogan.conditions import labels_of
 from calogan.generating.generator import Generator
 from calogan.writing.formats import Format, format_of, write
 from calogan.writing.target import Names, Target
@@ -44,6 +45,7 @@ def generate_file(
         {"like": None if like is None else str(like)}
         | ({} if particle is None else {"particle": particle}),
         particle,
+        labels_of(generator.conditions),
         names or Names.of_provenance(generator.card, generator.geometry),
     )
     parts = generator.stream(conditions, seed, allow_extrapolation=allow_extrapolation)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from calogan.conditions import labels_of
 from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
 from calogan.reading import store
@@ -18,7 +20,13 @@ def sample_like(generator: Generator, showers: Showers, seed: int) -> Showers:
     known = {c.name for c in generator.conditions}
     asked = {name: v for name, v in showers.conditions.items() if name in known}
     made = generator.sample(asked, seed=seed)
-    return Showers(made.energies, showers.conditions, made.geometry, units=showers.units)
+    return Showers(
+        made.energies,
+        showers.conditions,
+        made.geometry,
+        units=showers.units,
+        labels=showers.labels,
+    )
 
 
 def load_reference(generator: Generator, path: str | Path, what: str | Path) -> Showers:
@@ -40,4 +48,6 @@ def load_reference(generator: Generator, path: str | Path, what: str | Path) -> 
                 f"{path} has {condition.name} in {units[condition.name]}, the generator takes "
                 f"it in {condition.unit}; voxelize with the card that it was trained with"
             )
-    return store.load(path, geometry=generator.geometry)
+    showers = store.load(path, geometry=generator.geometry)
+    # A store that another program wrote need not say which conditions are labels.
+    return replace(showers, labels={**labels_of(generator.conditions), **showers.labels})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition
 from calogan.errors import CaloganError
 
 N_CASES = 3
@@ -17,18 +17,16 @@ RELATIVE, ABSOLUTE, ABSOLUTE_UNUSED = 1e-3, 1e-7, 1e-5
 
 An unused output (of a label other than voxel_<i>) is no fraction, and its terms may cancel."""
 Outputs = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
-"""From latents (n, latent_size) and variables (n, n_conditions), as `Condition.to_variable` gives
+"""From latents (n, latent_size) and variables (n, n_inputs), as `Condition.to_variables` gives
 them, to a graph's outputs (n, n_outputs)."""
 
 
 def make_self_test(
-    outputs: Outputs, conditions: Sequence[Condition], latent_size: int
+    outputs: Outputs, conditions: Sequence[AnyCondition], latent_size: int
 ) -> list[dict[str, list[float]]]:
     """Cases of random latents and conditions, with what the graph makes of them."""
     rng = np.random.default_rng(0)
-    values = np.array(
-        [[c.draw(c.low, c.high, 1, rng)[0] for c in conditions] for _ in range(N_CASES)]
-    )
+    values = np.array([[c.anywhere(1, rng)[0] for c in conditions] for _ in range(N_CASES)])
     values = values.round(6)
     latents = rng.standard_normal((N_CASES, latent_size)).round(6)
     fractions = outputs(latents, _variables(conditions, values))
@@ -41,7 +39,7 @@ def make_self_test(
 def check_self_test(
     cases: Sequence[Mapping[str, Any]],
     outputs: Outputs,
-    conditions: Sequence[Condition],
+    conditions: Sequence[AnyCondition],
     latent_size: int,
     labels: Sequence[str],
     where: str,
@@ -90,5 +88,8 @@ def check_self_test(
         )
 
 
-def _variables(conditions: Sequence[Condition], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack([c.to_variable(values[:, i]) for i, c in enumerate(conditions)], axis=1)
+def _variables(
+    conditions: Sequence[AnyCondition], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    columns = [c.to_variables(values[:, i]) for i, c in enumerate(conditions)]
+    return np.concatenate(columns, axis=1)

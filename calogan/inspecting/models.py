@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calogan.conditions import Condition
+from calogan.conditions import condition_from_dict
 from calogan.errors import CaloganError
 from calogan.files import read_text
 from calogan.geometry import Geometry
@@ -105,7 +105,7 @@ def _listed(names: Sequence[str]) -> str:
 def _describe_generator(path: Path, fields: Mapping[str, Any]) -> Inspection:
     try:
         block = fields["calogan"]
-        variables = [Condition.from_dict(v) for v in block["conditions"]["variables"]]
+        variables = [condition_from_dict(v) for v in block["conditions"]["variables"]]
         geometry = Geometry.from_dict(block["geometry"], f"{path}: calogan.geometry")
         latent = block["latent"]
         facts = [

@@ -13,7 +13,7 @@ from rich.syntax import Syntax
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, Condition
 from calogan.geometry import Geometry
 
 MAX_ROWS = 40
@@ -94,9 +94,14 @@ def provenance_facts(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def condition_table(conditions: Sequence[Condition]) -> Table:
-    rows = tuple((c.name, in_digits(c.low), in_digits(c.high), c.unit, c.scale) for c in conditions)
-    return Table("conditions", ("name", "low", "high", "unit", "scale"), rows)
+def condition_table(conditions: Sequence[AnyCondition]) -> Table:
+    rows = tuple(
+        (c.name, in_digits(c.low), in_digits(c.high), c.unit, c.scale)
+        if isinstance(c, Condition)
+        else (c.name, "", "", "", c.span)
+        for c in conditions
+    )
+    return Table("conditions", ("name", "low", "high", "unit", "scale or values"), rows)
 
 
 def geometry_table(geometry: Geometry) -> Table:

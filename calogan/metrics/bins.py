@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calogan.conditions import Label
 from calogan.metrics import histograms, statistics
 from calogan.metrics.halves import Half, Halves, over_splits
 from calogan.metrics.statistics import Floats, Value
@@ -42,11 +43,13 @@ class ConditionBins:
     chi2: tuple[Value, ...]
     """χ² / NDF of the distributions of visible / incident energy."""
     chi2_floor: tuple[Value, ...]
+    values: tuple[str, ...] | None = None
+    """Of a label: the value of each bin, in words; its edges then are -0.5, 0.5, ..."""
 
     @property
     def spans(self) -> list[str]:
         """The bins in words: "2.19 to 4.78 GeV"."""
-        return spans_of(self.edges, self.unit)
+        return [*self.values] if self.values is not None else spans_of(self.edges, self.unit)
 
 
 def spans_of(edges: Sequence[float] | Floats, unit: str) -> list[str]:
@@ -69,8 +72,9 @@ def condition_bins(
     generated: Floats,
     halves: Halves = (),
     unit: str = "",
+    label: Label | None = None,
 ) -> ConditionBins:
-    """Response and resolution in five bins of a condition over its range.
+    """Response and resolution in five bins of a condition over its range, or one for each label.
 
     Parameters
     ----------
@@ -78,8 +82,9 @@ def condition_bins(
     reference, generated : visible / incident energy of both samples, (n,)
     halves : matched halves of the reference, for the floors; without any they are unknown
     unit : of the condition
+    label : what the condition is, if it is one
     """
-    edges, members = bins_of(name, values)
+    edges, members = bins_of(name, values, label)
     r, g = ([x[inside] for inside in members] for x in (reference, generated))
     resolutions = tuple(map(statistics.resolution, r)), tuple(map(statistics.resolution, g))
     # Pairs of the halves of which both showers are in the bin
@@ -114,16 +119,22 @@ def condition_bins(
         ),
         chi2=tuple(histograms.reduced_chi2(*found) for found, _ in chi2),
         chi2_floor=tuple(_chi2_floor(floors) for _, floors in chi2),
+        values=None if label is None else tuple(map(label.words, label.values)),
     )
 
 
-def bins_of(name: str, values: ArrayLike) -> tuple[Floats, list[NDArray[np.bool_]]]:
+def bins_of(
+    name: str, values: ArrayLike, label: Label | None = None
+) -> tuple[Floats, list[NDArray[np.bool_]]]:
     """Edges of a condition's bins, and for each bin which showers (n,) are in it.
 
     Five bins over the range of the values, even in the logarithm for the energy; one bin for a
-    condition that does not vary.
+    condition that does not vary. Of a label a bin for each value, with edges -0.5, 0.5, ...
     """
     values = np.asarray(values, np.float64)
+    if label is not None:
+        edges = np.arange(len(label.values) + 1, dtype=np.float64) - 0.5
+        return edges, [values == v for v in label.values]
     low, high = values.min(), values.max()
     if low == high:
         pad = 0.01 * max(abs(low), 1e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +41,29 @@ def reading(path: str | Path) -> Iterator[None]:
         ) from error
 
 
+def dataset_of(
+    file: h5py.File, path: str | Path, name: str
+) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+    """Shape and type of a dataset; None if there is none of that name."""
+    with reading(path):
+        found = file.get(name)
+        return (found.shape, found.dtype) if isinstance(found, h5py.Dataset) else None
+
+
+def check_shapes(
+    file: h5py.File, path: str | Path, expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise CaloganError unless these datasets are there, in these shapes."""
+    for name, shape in expected.items():
+        found = dataset_of(file, path, name)
+        if found is None:
+            raise CaloganError(f"no dataset '{name}' in {path}, though its attributes name it")
+        if found[0] != shape:
+            raise CaloganError(f"dataset '{name}' of {path} has shape {found[0]}, expected {shape}")
+
+
 class ChunkedColumns:
-    """A growing dataset of floats, compressed beside the caller's work.
+    """A growing dataset of numbers, compressed beside the caller's work.
 
     Chunks are compressed in another thread and handed to HDF5 ready-made. zlib's run-length
     strategy suits showers, which are mostly zeros: a third faster than its default at level 1, and

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.card.conditions import AnyConditionCard, ConditionCard
 from calogan.card.frame import Frame
-from calogan.card.keys import ConditionCard, Input
+from calogan.card.keys import Input
 from calogan.errors import CaloganError, nearest
+from calogan.reading.dialects.dialect import DeadCells
 from calogan.reading.dialects.registry import BY_NAME
 from calogan.reading.frame import MISSING, find_frames, particle_values, to_shower
 from calogan.reading.root_file import expand_files
@@ -41,13 +43,15 @@ class HitChunk:
     """Why events were left out, to how many."""
     several: int
     """Events with several primary particles, whether left out or not."""
+    dead: DeadCells | None = None
+    """Dead cells of its events; None where the files do not say them."""
 
 
 def read_hits(
     files: Sequence[str | Path],
     input: Input,
-    conditions: Mapping[str, ConditionCard],
-    overrides: Mapping[str, float] | None = None,
+    conditions: Mapping[str, AnyConditionCard],
+    overrides: Mapping[str, float | str] | None = None,
     frame: Frame | None = None,
     chunk_bytes: int = 32 << 20,
 ) -> Iterator[HitChunk]:
@@ -58,7 +62,8 @@ def read_hits(
     files : paths and globs
     input : the dialect, with trees, branches and units
     conditions : where the value of each condition comes from
-    overrides : constants, in the card's units, that take the place of a condition's source
+    overrides : constants, in the card's units, that take the place of a condition's source; of
+        labels their names too
     frame : moves hits from the detector's frame to the particle's; None: they stay
     chunk_bytes : memory that the branches of one chunk may take
 
@@ -68,8 +73,9 @@ def read_hits(
     overrides = dict(overrides or {})
     for name, value in overrides.items():
         if name not in conditions:
+            shown = value if isinstance(value, str) else f"{value:g}"
             raise CaloganError(
-                f"--set {name}={value:g}: no such condition; nearest: {nearest(name, conditions)}; "
+                f"--set {name}={shown}: no such condition; nearest: {nearest(name, conditions)}; "
                 f"add it to the card as [conditions.{name}]"
             )
     for path in expand_files(files)[0]:
@@ -79,8 +85,8 @@ def read_hits(
 def _read_file(
     path: Path,
     input: Input,
-    conditions: Mapping[str, ConditionCard],
-    overrides: Mapping[str, float],
+    conditions: Mapping[str, AnyConditionCard],
+    overrides: Mapping[str, float | str],
     frame: Frame | None,
     chunk_bytes: int,
 ) -> Iterator[HitChunk]:
@@ -97,7 +103,7 @@ def _read_file(
             if frame is not None:
                 frames = find_frames(frame, particles, hits)
             for name, card in sources.items():
-                if card.particle is not None:
+                if isinstance(card, ConditionCard) and card.particle is not None:
                     values[name] = particle_values(name, card.particle, particles, frames)
         except CaloganError as error:
             raise CaloganError(f"{path}: {error}") from error
@@ -111,8 +117,10 @@ def _read_file(
         if frame is not None and frames is not None:
             keep = _drop(keep, frames.found, MISSING[frame.entry], left_out)
             hits = to_shower(hits, frames, frame.entry_at)
+        dead = events.dead
         if not keep.all():
             hits = hits.select(keep)
+            dead = None if dead is None else dead.select(keep)
         entry = events.start + np.flatnonzero(keep)
         yield HitChunk(
             hits,
@@ -128,6 +136,7 @@ def _read_file(
             events.entries,
             left_out,
             several,
+            dead,
         )
 
 
@@ -159,29 +168,31 @@ def _numbered(hits: Hits, numbers: Sequence[int]) -> Hits:
 
 
 def _constants(
-    path: Path, conditions: Mapping[str, ConditionCard], overrides: Mapping[str, float]
+    path: Path, conditions: Mapping[str, AnyConditionCard], overrides: Mapping[str, float | str]
 ) -> dict[str, float]:
     """Conditions that are the same for a whole file, in their source's unit."""
     values: dict[str, float] = {}
     for name, card in conditions.items():
+        condition = card.condition(name)
         if name in overrides:
-            values[name] = float(overrides[name])
+            values[name] = float(condition.to_values(overrides[name]))
         elif card.value is not None:
-            values[name] = card.value
+            values[name] = float(condition.to_values(card.value))
         elif card.pattern is not None:
             match = re.search(card.pattern, path.name)
             text = match.group(1) if match else None
             try:
-                values[name] = float(text or "")
-            except ValueError as error:
+                values[name] = float(condition.to_values(text or ""))
+            except CaloganError as error:
+                no_value = "no number" if isinstance(card, ConditionCard) else "no value of it"
                 found = (
-                    "does not match" if text is None else f"finds {text!r}, which is no number, in"
+                    "does not match" if text is None else f"finds {text!r}, which is {no_value}, in"
                 )
                 raise CaloganError(
                     f"[conditions.{name}] pattern {card.pattern!r} {found} the file name "
                     f"'{path.name}'; mend it, or give a constant with --set {name}=VALUE"
                 ) from error
-        elif card.branch is None and card.particle is None:
+        elif card.branch is None and getattr(card, "particle", None) is None:
             raise CaloganError(
                 f"condition '{name}' has no source; set branch, value, pattern or particle in "
                 f"[conditions.{name}], or give a constant with --set {name}=VALUE"
@@ -191,13 +202,24 @@ def _constants(
 
 def _converted_condition(
     name: str,
-    card: ConditionCard,
+    card: AnyConditionCard,
     values: NDArray[Any],
     is_override: bool,
     path: Path,
     entry: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """In the card's unit and checked; overrides come in that unit."""
+    if not isinstance(card, ConditionCard):
+        label = card.condition(name)
+        other = ~label.covers(values)
+        if other.any():
+            first = int(np.flatnonzero(other)[0])
+            raise CaloganError(
+                f"condition '{name}' is {values[first]:g} in event {entry[first]} of {path} "
+                f"({int(other.sum())} such in this chunk), expected among {label.span}; add it to "
+                f"values in [conditions.{name}], or leave such events out"
+            )
+        return values.astype(np.float32)
     factor = 1.0 if is_override else card.factor
     converted: NDArray[np.float32] = (values.astype(np.float64) * factor).astype(np.float32)
     positive = name == "energy" or card.scale == "log"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.card.keys import Card
+from calogan.conditions import Label, labels_of
 from calogan.errors import CaloganError
 from calogan.files import sha256
 from calogan.geometry import Geometry
@@ -48,6 +51,10 @@ class VoxelizeSummary:
     """Energy outside the cells, MeV: per layer, and last in no layer."""
     incident: float = 0.0
     """Sum of the incident energies, MeV."""
+    dead_events: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Events in which each voxel is dead, (n_voxels,); empty where nothing names dead cells."""
+    dead_energy: float = 0.0
+    """Sum of the hits in dead cells, which are left out, MeV."""
     leaving: int = 0
     """Events with over 5 % of their energy outside the cells."""
     several: int = 0
@@ -68,7 +75,7 @@ def voxelize_files(
     files: Sequence[str | Path],
     output: str | Path,
     card: Card,
-    overrides: Mapping[str, float] | None = None,
+    overrides: Mapping[str, float | str] | None = None,
     progress: Progress | None = None,
 ) -> VoxelizeSummary:
     """Read ROOT files, voxelize, and write a store; an old file at `output` is replaced at the end.
@@ -84,6 +91,8 @@ def voxelize_files(
     summary = VoxelizeSummary(Path(output), tuple(layer.name for layer in geometry.layers))
     summary.overflow = np.zeros(geometry.n_layers + 1)
     summary.hits_outside = np.zeros(geometry.n_layers + 1, np.int64)
+    masked = bool(card.data.dead) or card.input.dead_branch is not None
+    summary.dead_events = np.zeros(geometry.n_voxels if masked else 0, np.int64)
     if any(path.exists() and path.samefile(output) for path in paths if Path(output).exists()):
         raise CaloganError(f"{output} is one of the input files; name another output")
     sizes = [max(1, path.stat().st_size) for path in paths]
@@ -93,16 +102,25 @@ def voxelize_files(
     responses: dict[Path, float] = {}
     two_trees = card.input.condition_tree not in (None, card.input.tree)
     trees = f" of trees '{card.input.tree}' and '{card.input.condition_tree}'" if two_trees else ""
-    with StoreWriter(output, geometry, conditions, {}) as writer:
+    labels = labels_of(card.condition_list)
+    with StoreWriter(output, geometry, conditions, {}, labels) as writer:
         for i, path in enumerate(paths):
             entries = 0
+            dead_here = _dead_in_file(card, path, geometry)
             sums = [np.zeros((2, 0))]  # energy in hits and incident energy, MeV, by event
             for chunk in read_hits([path], card.input, card.conditions, overrides, card.frame):
                 entries = chunk.entries
                 for part, hits in chunk.hits.blocks(rows):
                     voxels = _voxelize(hits, geometry, path)
                     values = {name: column[part] for name, column in chunk.conditions.items()}
-                    writer.append(voxels.energies, values, voxels.overflow)
+                    dead = None
+                    if masked:
+                        branch = card.input.dead_branch
+                        dead = _dead_in_events(chunk, part, dead_here, geometry, branch)
+                        summary.dead_energy += float(voxels.energies[dead].sum(dtype=np.float64))
+                        summary.dead_events += dead.sum(axis=0)
+                        voxels.energies[dead] = 0
+                    writer.append(voxels.energies, values, voxels.overflow, dead=dead)
                     visible = _count_voxels(summary, voxels)
                     sums.append(np.stack([visible, 1000.0 * values["energy"]]))
                 _count(summary, chunk)
@@ -136,6 +154,8 @@ def voxelize_files(
                     name: c.model_dump(mode="json") for name, c in card.conditions.items()
                 },
                 "overrides": dict(overrides or {}),
+                "dead": [dead.model_dump(mode="json") for dead in card.data.dead],
+                "dead_energy_MeV": summary.dead_energy,
                 "hits": summary.hits,
                 "hits_outside": summary.hits_outside.tolist(),
                 "energy_MeV": summary.energy,
@@ -154,6 +174,38 @@ def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
         return voxelize(hits, geometry)
     except CaloganError as error:
         raise CaloganError(f"{path}: {error}") from error
+
+
+def _dead_in_file(card: Card, path: Path, geometry: Geometry) -> NDArray[np.bool_]:
+    """Which voxels the card calls dead in all events of a file, (n_voxels,)."""
+    found = np.zeros(geometry.n_voxels, np.bool_)
+    for dead in card.data.dead:
+        _check_voxels(np.array(dead.cells), geometry, "[data] dead names")
+        if dead.pattern is None or re.search(dead.pattern, path.name):
+            found[dead.cells] = True
+    return found
+
+
+def _dead_in_events(
+    chunk: HitChunk, part: slice, in_file: NDArray[np.bool_], geometry: Geometry, branch: str | None
+) -> NDArray[np.bool_]:
+    """Which voxels are dead in the chunk's events of a part, (n, n_voxels)."""
+    found = np.tile(in_file, (part.stop - part.start, 1))
+    if chunk.dead is not None:
+        event, voxel = chunk.dead.event, chunk.dead.voxel
+        here = (event >= part.start) & (event < part.stop)
+        _check_voxels(voxel[here], geometry, f"{chunk.path}: branch '{branch}' has")
+        found[event[here] - part.start, voxel[here]] = True
+    return found
+
+
+def _check_voxels(voxels: NDArray[Any], geometry: Geometry, what: str) -> None:
+    bad = voxels[(voxels < 0) | (voxels >= geometry.n_voxels)]
+    if bad.size:
+        raise CaloganError(
+            f"{what} voxel {bad[0]} as dead, but geometry '{geometry.name}' has voxels 0 to "
+            f"{geometry.n_voxels - 1}"
+        )
 
 
 def _count_voxels(summary: VoxelizeSummary, voxels: Voxels) -> NDArray[np.float64]:
@@ -228,12 +280,21 @@ def _warnings(summary: VoxelizeSummary, card: Card) -> list[str]:
             f"{name[int(summary.overflow.argmax())]}; check [input] length_unit and angle_unit, "
             "the hit branches and the geometry"
         )
+    never = np.flatnonzero(summary.dead_events == summary.events)
+    if len(never):
+        cells = "cell is" if len(never) == 1 else "cells are"
+        found.append(
+            f"{len(never)} {cells} dead in every event (voxels {_numbers(never)}); a training on "
+            "this alone learns of them only from their images under [data] mirror or turn"
+        )
     if summary.energy > 1.05 * summary.incident:
         found.append(
             f"the hits sum to {summary.energy / summary.incident:.3g} times the incident energy; "
             "check [input] energy_unit and [conditions.energy] source_unit"
         )
     for condition in card.condition_list:
+        if isinstance(condition, Label):
+            continue  # other values than the card's are refused
         low, high = summary.ranges[condition.name]
         slack = 1e-4 * (condition.high - condition.low)
         if low < condition.low - slack or high > condition.high + slack:
@@ -243,3 +304,7 @@ def _warnings(summary: VoxelizeSummary, card: Card) -> list[str]:
                 f"or set low and high in [conditions.{condition.name}]"
             )
     return found
+
+
+def _numbers(voxels: NDArray[np.intp]) -> str:
+    return ", ".join(map(str, voxels[:5])) + (", ..." if len(voxels) > 5 else "")

@@ -2,8 +2,9 @@
 
 The dialect (https://calochallenge.github.io/homepage/) is `incident_energies` (n, 1) and
 `showers` (n, n_voxels), both in MeV. Beside them stand `conditions/<name>` (n,), `overflow`
-(n, n_layers + 1) in MeV, event `weights` (n,), and as attributes of the file the format's version
-`calogan_store` and, in JSON, `geometry`, `conditions` and `provenance`.
+(n, n_layers + 1) in MeV, event `weights` (n,), `dead` (n, n_voxels) where cells were not read out
+(not 0: dead), and as attributes of the file the format's version `calogan_store` and, in JSON,
+`geometry`, `conditions` and `provenance`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calogan.conditions import Label, condition_from_dict, labels_of
 from calogan.errors import CaloganError, nearest
 from calogan.files import atomic_path, writing
 from calogan.geometry import Geometry
-from calogan.reading.hdf5 import ChunkedColumns, open_hdf5, reading
+from calogan.reading.hdf5 import ChunkedColumns, check_shapes, dataset_of, open_hdf5, reading
 from calogan.showers import Showers
 
-STORE_VERSION = 1
+STORE_VERSION = 2
+"""Written where there are dead cells; before it, a program would take their zeros for energies."""
+OLD_VERSION = 1
+"""Written where there are none: programs that know no other read it."""
 CHUNK_BYTES = 1 << 20
 COLUMN_CHUNK = 4096
 
@@ -47,6 +52,10 @@ class StoreInfo:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     has_weights: bool = False
     """Whether its showers have event weights."""
+    has_dead: bool = False
+    """Whether some cells of some showers are dead."""
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    """Those of `conditions` that are labels."""
 
 
 class StoreWriter:
@@ -65,6 +74,7 @@ class StoreWriter:
         geometry: Geometry,
         conditions: Sequence[tuple[str, str]],
         provenance: Mapping[str, Any],
+        labels: Mapping[str, Label] | None = None,
     ) -> None:
         if not conditions or tuple(conditions[0]) != ("energy", "GeV"):
             raise CaloganError(
@@ -73,10 +83,11 @@ class StoreWriter:
         self.path = Path(path)
         self.geometry = geometry
         self.conditions = [(name, unit) for name, unit in conditions]
-        self.provenance = dict(provenance)
+        self.provenance, self.labels = dict(provenance), dict(labels or {})
         self.n_showers = 0
         self._overflow: bool | None = None
         self._weighted: bool | None = None
+        self._masked: bool | None = None
 
     def __enter__(self) -> StoreWriter:
         with ExitStack() as stack:
@@ -101,6 +112,7 @@ class StoreWriter:
             self._file, "overflow", self.geometry.n_layers + 1, COLUMN_CHUNK, pool
         )
         self._weights = ChunkedColumns(self._file, "weights", None, COLUMN_CHUNK, pool)
+        self._dead = ChunkedColumns(self._file, "dead", voxels, rows, pool, "|u1")
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -128,6 +140,7 @@ class StoreWriter:
         conditions: Mapping[str, ArrayLike],
         overflow: ArrayLike | None = None,
         weights: ArrayLike | None = None,
+        dead: ArrayLike | None = None,
     ) -> None:
         """Add showers.
 
@@ -137,6 +150,7 @@ class StoreWriter:
         conditions : name to values (k,), all that the store was made with
         overflow : (k, n_layers + 1), MeV; with every call or with none
         weights : event weights (k,); with every call or with none
+        dead : cells that were not read out, (k, n_voxels); with every call or with none
         """
         known = [name for name, _ in self.conditions]
         if sorted(conditions) != sorted(known):
@@ -147,6 +161,7 @@ class StoreWriter:
         for what, before, now in (
             ("overflow", self._overflow, overflow),
             ("weights", self._weighted, weights),
+            ("dead", self._masked, dead),
         ):
             if before not in (None, now is not None):
                 raise CaloganError(
@@ -159,8 +174,10 @@ class StoreWriter:
             self.geometry,
             None if overflow is None else np.asarray(overflow, np.float32),
             weights=None if weights is None else np.asarray(weights, np.float32),
+            dead=None if dead is None else np.asarray(dead, np.bool_),
         )
         self._overflow, self._weighted = overflow is not None, weights is not None
+        self._masked = dead is not None
         self.n_showers += len(chunk)
         with writing(self.path, RuntimeError):
             self._showers.append(chunk.energies)
@@ -171,10 +188,14 @@ class StoreWriter:
                 self._overflows.append(chunk.overflow)
             if chunk.weights is not None:
                 self._weights.append(chunk.weights)
+            if chunk.dead is not None:
+                self._dead.append(chunk.dead)
 
     def add(self, showers: Showers) -> None:
         """Add showers with all they hold."""
-        self.append(showers.energies, showers.conditions, showers.overflow, showers.weights)
+        self.append(
+            showers.energies, showers.conditions, showers.overflow, showers.weights, showers.dead
+        )
 
     def _finish(self) -> None:
         if not self.n_showers:
@@ -185,11 +206,17 @@ class StoreWriter:
             self._overflows.finish()
         if self._weighted:
             self._weights.finish()
+        if self._masked:
+            self._dead.finish()
         attributes = self._file.attrs
-        attributes["calogan_store"] = STORE_VERSION
+        attributes["calogan_store"] = STORE_VERSION if self._masked else OLD_VERSION
         attributes["geometry"] = json.dumps(self.geometry.to_dict())
         attributes["conditions"] = json.dumps(
-            [{"name": name, "unit": unit} for name, unit in self.conditions]
+            [
+                {"name": name, "unit": unit}
+                | (self.labels[name].to_dict() if name in self.labels else {})
+                for name, unit in self.conditions
+            ]
         )
         attributes["provenance"] = json.dumps(self.provenance)
 
@@ -211,7 +238,7 @@ def save(
         others = [name for name in showers.conditions if name != "energy"]
         conditions = [("energy", "GeV"), *((name, showers.unit(name)) for name in others)]
     provenance = showers.provenance if provenance is None else provenance
-    with StoreWriter(path, showers.geometry, conditions, provenance) as writer:
+    with StoreWriter(path, showers.geometry, conditions, provenance, showers.labels) as writer:
         writer.add(showers)
 
 
@@ -272,7 +299,7 @@ def iterate(
 def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
     shapes = {}
     for name in ("incident_energies", "showers"):
-        found = _dataset(file, path, name)
+        found = dataset_of(file, path, name)
         if found is None:
             with reading(path):
                 names = list(file)
@@ -296,13 +323,15 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
         raise CaloganError(f"{path} holds no showers")
     with reading(path):
         version = file.attrs.get("calogan_store")
-        has_overflow, has_weights = "overflow" in file, "weights" in file
+        has_overflow, has_weights, has_dead = (k in file for k in ("overflow", "weights", "dead"))
     if version is None:
-        return StoreInfo(n, n_voxels, None, (("energy", "GeV"),), False, None)
-    if version != STORE_VERSION:
+        check_shapes(file, path, {"dead": (n, n_voxels)} if has_dead else {})
+        energy = (("energy", "GeV"),)
+        return StoreInfo(n, n_voxels, None, energy, False, None, has_dead=has_dead)
+    if version not in (OLD_VERSION, STORE_VERSION):
         raise CaloganError(
-            f"{path} is a store of version {version}, this program reads version {STORE_VERSION}; "
-            "use the calogan that wrote it, or voxelize again"
+            f"{path} is a store of version {version}, this program reads version {OLD_VERSION} "
+            f"and {STORE_VERSION}; use the calogan that wrote it, or voxelize again"
         )
     geometry = Geometry.from_dict(_attribute(file, path, "geometry"), f"{path}: geometry")
     if geometry.n_voxels != n_voxels:
@@ -313,6 +342,7 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
     try:
         listed = _attribute(file, path, "conditions")
         conditions = tuple((str(c["name"]), str(c["unit"])) for c in listed)
+        labels = labels_of([condition_from_dict(c) for c in listed if "values" in c])
     except (KeyError, TypeError) as error:
         raise CaloganError(
             f"attribute 'conditions' of {path} is not a list of names and units"
@@ -322,25 +352,22 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
         expected["overflow"] = (n, geometry.n_layers + 1)
     if has_weights:
         expected["weights"] = (n,)
-    for name, shape in expected.items():
-        found = _dataset(file, path, name)
-        if found is None:
-            raise CaloganError(f"no dataset '{name}' in {path}, though its attributes name it")
-        if found[0] != shape:
-            raise CaloganError(f"dataset '{name}' of {path} has shape {found[0]}, expected {shape}")
+    if has_dead:
+        expected["dead"] = (n, n_voxels)
+    check_shapes(file, path, expected)
     provenance = _attribute(file, path, "provenance")
     return StoreInfo(
-        n, n_voxels, geometry, conditions, has_overflow, STORE_VERSION, provenance, has_weights
+        n,
+        n_voxels,
+        geometry,
+        conditions,
+        has_overflow,
+        int(version),
+        provenance,
+        has_weights,
+        has_dead,
+        labels,
     )
-
-
-def _dataset(
-    file: h5py.File, path: str | Path, name: str
-) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
-    """Shape and type of a dataset; None if there is none of that name."""
-    with reading(path):
-        found = file.get(name)
-        return (found.shape, found.dtype) if isinstance(found, h5py.Dataset) else None
 
 
 def _attribute(file: h5py.File, path: str | Path, name: str) -> Any:
@@ -381,14 +408,22 @@ def geometry_of(about: StoreInfo, path: str | Path, given: Geometry | None = Non
 def _read(
     file: h5py.File, path: str | Path, about: StoreInfo, geometry: Geometry, rows: slice
 ) -> Showers:
+    energies, dead = _values(file, path, "showers", rows), None
+    if about.has_dead:
+        with reading(path):
+            dead = np.asarray(file["dead"][rows] != 0)
+        # Another program's file may hold noise there.
+        energies[dead] = 0
     return Showers(
-        _values(file, path, "showers", rows),
+        energies,
         _conditions(file, path, about, rows),
         geometry,
         _values(file, path, "overflow", rows) if about.has_overflow else None,
         about.provenance,
         _values(file, path, "weights", rows) if about.has_weights else None,
         dict(about.conditions),
+        dead,
+        about.labels,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from calogan.conditions import Condition
+from calogan.conditions import condition_from_dict
 from calogan.errors import CaloganError
 from calogan.files import atomic_path
 from calogan.geometry import Geometry
@@ -86,7 +86,7 @@ def load_refiner(path: str | Path) -> Refiner:
         refiner = Refiner(
             generator_sha256=str(about["generator_sha256"]),
             geometry=Geometry.from_dict(about["geometry"], f"{path}: geometry"),
-            conditions=tuple(Condition.from_dict(c) for c in about["conditions"]),
+            conditions=tuple(condition_from_dict(c) for c in about["conditions"]),
             threshold=float(about["threshold"]),
             features=tuple(about["features"]),
             ratio=DensityRatio(
@@ -114,7 +114,10 @@ def load_refiner(path: str | Path) -> Refiner:
         raise CaloganError(f"{path} is a damaged refiner: {error!r}; train it again") from error
     blank = Showers(
         np.zeros((1, refiner.geometry.n_voxels), np.float32),
-        {c.name: np.full(1, c.low, np.float32) for c in refiner.conditions},
+        {
+            c.name: c.anywhere(1, np.random.default_rng(0)).astype(np.float32)
+            for c in refiner.conditions
+        },
         refiner.geometry,
     )
     _, known = refiner_features(blank, refiner.conditions, refiner.threshold)
@@ -154,7 +157,9 @@ def weigh_store(
         "weights_of": str(path),
     }
     ratios = []
-    with store.StoreWriter(output, refiner.geometry, about.conditions, origin) as writer:
+    with store.StoreWriter(
+        output, refiner.geometry, about.conditions, origin, about.labels
+    ) as writer:
         for part in store.iterate(path, geometry=refiner.geometry):
             ratios.append(refiner.ratios(part))
             weights = refiner.weights(part.conditions, ratios[-1])

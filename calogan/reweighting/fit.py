@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.bands import in_any
-from calogan.conditions import Condition, condition_basis, network_input
+from calogan.conditions import AnyCondition, condition_basis, input_columns, network_input
 from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
 from calogan.generating.reference import load_reference
@@ -116,6 +116,11 @@ def _check(generator: Generator, reference: Showers, clip: float) -> None:
             f"{reference.geometry.n_voxels} voxels, the generator makes "
             f"'{generator.geometry.name}' with {generator.geometry.n_voxels}"
         )
+    if reference.dead is not None and reference.dead.any():
+        raise CaloganError(
+            f"{int(reference.dead.any(axis=1).sum())} of {len(reference)} reference showers have "
+            "dead cells, and weights are for whole showers; give a reference without"
+        )
     missing = [c.name for c in generator.conditions if c.name not in reference.conditions]
     if missing:
         raise CaloganError(
@@ -132,10 +137,12 @@ def _generated_features(
 
 
 def _mean_of(
-    ratios: NDArray[Any], known: Sequence[Condition], conditions: Mapping[str, Any]
+    ratios: NDArray[Any], known: Sequence[AnyCondition], conditions: Mapping[str, Any]
 ) -> NDArray[np.float64]:
     """Coefficients of the mean ratio, a polynomial of the conditions."""
-    basis = condition_basis(network_input(known, conditions), np).astype(np.float64)
+    basis = condition_basis(
+        network_input(known, conditions), np, columns=input_columns(known)
+    ).astype(np.float64)
     found: NDArray[np.float64] = np.linalg.lstsq(basis, ratios, rcond=None)[0]
     return found
 
@@ -153,7 +160,8 @@ def _mean_weights(
     weights = refiner.weights(sample.conditions, refiner.ratios(sample))
     found = {}
     for condition in generator.conditions:
-        edges, members = bins_of(condition.name, sample.conditions[condition.name])
+        label = sample.labels.get(condition.name)
+        edges, members = bins_of(condition.name, sample.conditions[condition.name], label)
         found[condition.name] = {
             "unit": condition.unit,
             "edges": edges.tolist(),

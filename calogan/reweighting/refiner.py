@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition, condition_basis, network_input
+from calogan.conditions import (
+    AnyCondition,
+    condition_basis,
+    input_columns,
+    labels_of,
+    network_input,
+)
 from calogan.errors import CaloganError
 from calogan.features import high_level_features
 from calogan.generating.generator import ROWS, Generator
@@ -73,7 +79,7 @@ class Refiner:
     generator_sha256: str
     """Of the weights of the generator that it belongs to."""
     geometry: Geometry
-    conditions: tuple[Condition, ...]
+    conditions: tuple[AnyCondition, ...]
     threshold: float
     """Readout threshold in MeV with which it was trained."""
     features: tuple[str, ...]
@@ -114,7 +120,11 @@ class Refiner:
 
     def weights(self, conditions: Mapping[str, NDArray[np.float32]], ratios: Floats) -> Floats:
         """Event weights, (n,): the showers' ratios, clipped, with mean 1 at all conditions."""
-        basis = condition_basis(network_input(self.conditions, conditions), np)
+        basis = condition_basis(
+            network_input(self.conditions, conditions),
+            np,
+            columns=input_columns(self.conditions),
+        )
         mean = basis.astype(np.float64) @ self.normalisation
         least = LEAST_MEAN * self.bound * self.efficiency.acceptance.value
         found: Floats = np.minimum(ratios, self.bound) / np.maximum(mean, least)
@@ -131,7 +141,7 @@ class Refiner:
 
 
 def refiner_features(
-    showers: Showers, conditions: Sequence[Condition], threshold: float
+    showers: Showers, conditions: Sequence[AnyCondition], threshold: float
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """What the classifier sees, (n, k), and its names: nothing the generator does not know.
 
@@ -139,7 +149,9 @@ def refiner_features(
     off is hard to see in two logarithms of energies that span decades.
     """
     known = {c.name: showers.conditions[c.name] for c in conditions}
-    seen = Showers(showers.energies, known, showers.geometry).apply_threshold(threshold)
+    seen = Showers(
+        showers.energies, known, showers.geometry, labels=labels_of(conditions)
+    ).apply_threshold(threshold)
     found, names = high_level_features(seen)
     absolute = [name.startswith(("log10_visible", "log10_layer")) for name in names]
     found[:, absolute] -= np.log10(1000 * seen.incident_energy)[:, None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ def calibrate(
     conditions: NDArray[np.float32],
     threshold: float,
     seed: int,
+    columns: Sequence[int] | None = None,
 ) -> None:
     """Change the heads of the layer energies so that the mean response is that of `showers`.
 
@@ -33,9 +36,9 @@ def calibrate(
     a few per mille after a training, is what the logarithm of each layer's energy should gain; the
     kernel and bias of its head change by what comes nearest to that. The graph stays as it is.
 
-    The part of a layer's energy that lies in cells over the threshold hardly varies from shower to
-    shower, so it is measured on one set of showers; the layer energies do vary, and are drawn many
-    times.
+    The part of a layer's energy that lies in living cells over the threshold hardly varies from
+    shower to shower, so it is measured on one set of showers; the layer energies do vary, and are
+    drawn many times.
 
     Parameters
     ----------
@@ -44,10 +47,11 @@ def calibrate(
     conditions : of the showers, as the network sees them, (n, n_conditions)
     threshold : readout threshold, MeV
     seed : of the latents
+    columns : as those of `condition_basis`
     """
     geometry = showers.geometry
     incident = 1000 * showers.incident_energy
-    basis = condition_basis(conditions.astype(np.float64), np)
+    basis = condition_basis(conditions.astype(np.float64), np, columns=columns)
     wanted = _fit(basis, response(showers.apply_threshold(threshold)))
     sizes = [tensor.shape[-1] for tensor in model.inputs[:-1]]
     part = layer_energy_part(model, geometry.n_layers)
@@ -56,7 +60,9 @@ def calibrate(
         latent = rng.standard_normal((len(showers), sum(sizes)), np.float32)
         energies = voxel_fractions(model, geometry, latent, conditions) * incident[:, None]
         made = Showers(energies, showers.conditions, geometry)
-        over = _fit(basis, layer_fractions(made.apply_threshold(threshold)))
+        # Dead cells are left out of both samples, as what is under threshold is.
+        seen = made.without(showers.dead).apply_threshold(threshold)
+        over = _fit(basis, layer_fractions(seen))
         # Of a layer with hardly any energy, polynomials may be below zero somewhere.
         kept = np.clip(over / np.maximum(_fit(basis, layer_fractions(made)), 1e-9), 0, 1)
         visible = np.zeros(len(showers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import gcd
 from pathlib import Path
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.bands import Bands, in_any, in_band
-from calogan.card.keys import Data
-from calogan.conditions import Condition, network_input
+from calogan.card.keys import Data, Exchange
+from calogan.conditions import AnyCondition, Label, input_columns, labels_of, network_input
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry, Layer
 from calogan.reading import store
@@ -27,22 +27,103 @@ class TrainingData:
 
     showers: Showers
     inputs: NDArray[np.float32]
-    """Their conditions as the network sees them, (n, n_conditions)."""
+    """Their conditions as the network sees them, (n, n_inputs)."""
     threshold: float
     """Readout threshold, MeV."""
     symmetries: NDArray[np.intp]
     """Voxel permutations under which the distribution of showers stays the same, the identity
     first: (n_symmetries, n_voxels)."""
+    columns: tuple[int, ...] | None = None
+    """How many of the inputs each condition has; None: one."""
+
+    @property
+    def dead(self) -> NDArray[np.bool_] | None:
+        """Dead cells of the showers, (n, n_voxels); None if there is none at all."""
+        dead = self.showers.dead
+        return dead if dead is not None and dead.any() else None
+
+    def stand_ins(self) -> NDArray[np.intp]:
+        """For each voxel the one whose showers tell what it holds, (n_voxels,).
+
+        Itself, or, if it is dead in all showers, the image that is alive in most.
+
+        Raises CaloganError for voxels without a living image.
+        """
+        itself = np.arange(self.showers.geometry.n_voxels)
+        if self.dead is None:
+            return itself
+        alive = (~self.dead).sum(axis=0)
+        images = self.symmetries[alive[self.symmetries].argmax(axis=0), itself]
+        unknown = np.flatnonzero(alive[images] == 0)
+        if len(unknown):
+            raise CaloganError(
+                f"{len(unknown)} cells are dead in all training showers, and in all their images "
+                f"(voxel {unknown[0]} is the first): nothing tells what they hold. Train on "
+                "showers that have them alive as well, or set [data] mirror or turn if the "
+                "showers are symmetric; to generate them dark, as they are, take them out of "
+                "[data] dead and voxelize again"
+            )
+        return np.where(alive > 0, itself, images)
 
     @staticmethod
-    def of(showers: Showers, conditions: Sequence[Condition], data: Data) -> TrainingData:
-        """Take from showers what the networks see; `data` is this section of the card."""
+    def of(showers: Showers, conditions: Sequence[AnyCondition], data: Data) -> TrainingData:
+        """Take from showers what the networks see; `data` is this section of the card.
+
+        Raises CaloganError for a value of a label that no shower has.
+        """
+        labels = labels_of(conditions)
+        for exchange in data.exchange:
+            showers = with_exchanged(showers, labels[exchange.condition], exchange)
+        for label in labels.values():
+            missing = [v for v in label.values if not (showers.conditions[label.name] == v).any()]
+            if missing:
+                raise CaloganError(
+                    f"no training shower has {label.name} {label.words(missing[0])}, so nothing "
+                    f"tells what such showers are like; take it out of values in "
+                    f"[conditions.{label.name}], or add showers of it"
+                )
         inputs = network_input(conditions, showers.conditions)
         symmetries = mirror_permutations(showers.geometry, data.mirror)
         if data.turn:
             turns = turn_permutations(showers.geometry)
             symmetries = np.concatenate([symmetries[:, turn] for turn in turns])
-        return TrainingData(showers, inputs, data.readout_threshold, symmetries)
+        columns = input_columns(conditions)
+        return TrainingData(showers, inputs, data.readout_threshold, symmetries, columns)
+
+
+def with_exchanged(showers: Showers, label: Label, exchange: Exchange) -> Showers:
+    """The showers, and those of either value once more as the other's, in random order."""
+    values = showers.conditions[label.name]
+    one, other = label.to_values(exchange.values).astype(np.float32)
+    rows = np.flatnonzero((values == one) | (values == other))
+    image = mirror_permutations(showers.geometry, exchange.mirror)[-1]
+    order = np.random.default_rng(0).permutation(len(showers) + len(rows))
+
+    def joined(before: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate([before, more])[order]
+
+    conditions = {name: joined(v, v[rows]) for name, v in showers.conditions.items()}
+    swapped = np.where(values[rows] == one, other, one)
+    conditions[label.name] = joined(values, swapped)
+    dead = showers.dead
+    return Showers(
+        joined(showers.energies, showers.energies[rows][:, image]),
+        conditions,
+        showers.geometry,
+        provenance=showers.provenance,
+        units=showers.units,
+        dead=None if dead is None else joined(dead, dead[rows][:, image]),
+        labels=showers.labels,
+    )
+
+
+def living_mean(values: NDArray[Any], dead: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Mean of each voxel, (n_voxels,), over the showers in which it is alive; 0 if it never is."""
+    if dead is None:
+        return np.asarray(values.mean(axis=0))
+    alive = np.maximum((~dead).sum(axis=0), 1)
+    found: NDArray[Any] = (np.where(dead, 0, values).sum(axis=0) / alive).astype(np.float32)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +145,7 @@ class Split:
 
 
 def load_split(
-    data: Data, geometry: Geometry, conditions: Sequence[Condition], batch_size: int, seed: int
+    data: Data, geometry: Geometry, conditions: Sequence[AnyCondition], batch_size: int, seed: int
 ) -> Split:
     """Read the store that the card names, leave out what is held out, and split the rest.
 
@@ -78,10 +159,16 @@ def load_split(
     Raises
     ------
     CaloganError : no store, or one of another geometry, without a condition, or with showers
-        beyond a condition's range; too few showers; a band that holds out nothing, or everything
+        beyond a condition's range, or without the card's dead cells; too few showers; a band that
+        holds out nothing, or everything
     """
     path = _existing(data.train)
     showers = _load(path, geometry, conditions)
+    if data.dead and showers.dead is None:
+        raise CaloganError(
+            f"the card names dead cells, but {path} marks none, so it was made with another card; "
+            "voxelize again with --config CARD, or take [data] dead out"
+        )
     showers, n_held_out = split_off(data.hold_out, showers, path)
     n_validation = round(data.validation_fraction * len(showers))
     if n_validation < 10 or len(showers) - n_validation < batch_size:
@@ -113,7 +200,7 @@ def _existing(path: str | None) -> str:
     return path
 
 
-def _load(path: str, geometry: Geometry, conditions: Sequence[Condition]) -> Showers:
+def _load(path: str, geometry: Geometry, conditions: Sequence[AnyCondition]) -> Showers:
     """Read a store, and make sure that it holds what the card says."""
     about = store.info(path)
     if about.geometry not in (None, geometry):
@@ -130,13 +217,20 @@ def _load(path: str, geometry: Geometry, conditions: Sequence[Condition]) -> Sho
                 f"it has {sorted(showers.conditions)}; take it out of the card, or voxelize again"
             )
         values = showers.conditions[condition.name]
-        if not condition.covers(values).all():
+        known = condition.covers(values)
+        if known.all():
+            continue
+        if isinstance(condition, Label):
             raise CaloganError(
-                f"{path} holds {condition.name} {values.min():g}..{values.max():g} "
-                f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
-                f"set low and high in [conditions.{condition.name}]"
+                f"{path} holds {condition.name} {values[~known][0]:g}, but the card's values are "
+                f"{condition.span}; set values in [conditions.{condition.name}]"
             )
-    return showers
+        raise CaloganError(
+            f"{path} holds {condition.name} {values.min():g}..{values.max():g} "
+            f"{condition.unit}, beyond the card's {condition.low:g}..{condition.high:g}; "
+            f"set low and high in [conditions.{condition.name}]"
+        )
+    return replace(showers, labels={**showers.labels, **labels_of(conditions)})
 
 
 def split_off(bands: Bands, showers: Showers, where: str) -> tuple[Showers, int]:

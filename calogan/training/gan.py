@@ -28,7 +28,7 @@ from calogan.training.marginals import (
     cell_distribution,
     distribution,
 )
-from calogan.training.trainer import Trainer, normal
+from calogan.training.trainer import Batch, Trainer, normal
 
 PENALTIES = ("r1", "r2", "gradient_penalty")
 """Keys of the card, and names in the log."""
@@ -57,14 +57,14 @@ class GanTrainer(Trainer):
         self._loss = LOSSES[training.loss]
         cells = self._energies[:1]
         functions = self._distribution(cells, cells)
-        self._cell_marginals = Marginals(functions.shape[1], self.n_conditions)
+        self._cell_marginals = Marginals(functions.shape[1], self.n_conditions, data.columns)
         self._rings: RingDistribution | None = None
         if training.ring_marginals > 0:
             self._rings = RingDistribution.fit(
                 data.showers.energies, data.showers.geometry, self._lowest
             )
             n_functions = len(self._rings.mean)
-            self._ring_marginals = Marginals(n_functions, self.n_conditions)
+            self._ring_marginals = Marginals(n_functions, self.n_conditions, data.columns)
         penalties = [name for name in PENALTIES if getattr(training, name) > 0]
         self.logged = ("critic_loss", *penalties, "score_gap", *GENERATOR_LOGGED)
         turns = (
@@ -180,14 +180,14 @@ class GanTrainer(Trainer):
 
         return move(energies)
 
-    def _critic_step(self, batch: tuple[Any, Any, Any, Any], seed: Any) -> Any:
-        energies, incident, inputs, latent = batch
+    def _critic_step(self, batch: Batch, seed: Any) -> Any:
+        incident, inputs = batch.incident, batch.inputs
         training = self.training
         seeds = tf.random.split(seed, 4)
         turns = tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
-        energies = self._turned(energies, turns[0])
+        energies = self._turned(batch.energies, turns[0])
         real = self._blurred(self._views(energies, incident, inputs), seeds[0])
-        made = self._turned(self._generate(latent, inputs, incident), turns[1])
+        made = self._turned(self._generate(batch), turns[1])
         generated = self._views(made, incident, inputs)
         fake = [tf.stop_gradient(v) for v in self._blurred(generated, seeds[1])]
         middle: list[Any] = []
@@ -262,20 +262,18 @@ class GanTrainer(Trainer):
         self._energy_optimizer.apply(tape.gradient(loss, variables), variables)
         return mismatch
 
-    def _generator_step(
-        self, batch: tuple[Any, Any, Any, Any], seed: Any, energy_mismatch: Any = None
-    ) -> Any:
-        energies, incident, inputs, latent = batch
+    def _generator_step(self, batch: Batch, seed: Any, energy_mismatch: Any = None) -> Any:
+        incident, inputs = batch.incident, batch.inputs
         seeds = tf.random.split(seed, 3)
         turns = tf.random.split(tf.random.experimental.stateless_fold_in(seed, 1), 2)
-        energies = self._turned(energies, turns[0])
+        energies = self._turned(batch.energies, turns[0])
         real = self._views(energies, incident, inputs)
         weights = self._critic_weights(follow=False)
         real_scores = self._judge(weights, self._blurred(real, seeds[0]), inputs)
         variables = self._generator_variables
         training = self.training
         with tf.GradientTape() as tape:
-            made = self._turned(self._generate(latent, inputs, incident), turns[1])
+            made = self._turned(self._generate(batch), turns[1])
             fake = self._views(made, incident, inputs)
             fake_scores = self._judge(weights, self._blurred(fake, seeds[1]), inputs)
             _, adversarial = self._loss(real_scores, fake_scores)

@@ -41,9 +41,13 @@ CELL_STEPS = (1.0, 2.0, 4.0, 8.0, 16.0)
 class Marginals(tf.Module):  # type: ignore[misc]
     """Follows the gap between generated and real averages of functions, at all conditions."""
 
-    def __init__(self, n_functions: int, n_conditions: int) -> None:
+    def __init__(
+        self, n_functions: int, n_conditions: int, columns: Sequence[int] | None = None
+    ) -> None:
+        """`columns` as those of `condition_basis`, for `n_conditions` inputs."""
         super().__init__()
-        n_basis = condition_basis(np.zeros((1, n_conditions)), np, DEGREE).shape[1]
+        self._columns = columns
+        n_basis = condition_basis(np.zeros((1, n_conditions)), np, DEGREE, columns).shape[1]
         self.gap = tf.Variable(tf.zeros((n_basis, n_functions)), trainable=False)
         # Sum of the running average's weights so far; near 1 only after many batches.
         self.seen = tf.Variable(0.0, trainable=False)
@@ -59,7 +63,7 @@ class Marginals(tf.Module):  # type: ignore[misc]
         generated, real : functions of showers at equal conditions, (n, n_functions) each
         inputs : their conditions as the network sees them, (n, n_conditions)
         """
-        basis = ops.transpose(condition_basis(inputs, ops, DEGREE))
+        basis = ops.transpose(condition_basis(inputs, ops, DEGREE, self._columns))
         gap = ops.matmul(basis, generated - real) / generated.shape[0]
         self.seen.assign(DECAY * self.seen + (1 - DECAY))
         self.gap.assign(DECAY * self.gap + (1 - DECAY) * tf.stop_gradient(gap))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -53,6 +54,8 @@ class Preprocessing:
     """MeV, as `[training] shape_floor`."""
     limit: float
     """Standard deviations beyond which features enter by their logarithm."""
+    columns: Sequence[int] | None = None
+    """As those of `condition_basis`."""
 
     @staticmethod
     def fit(
@@ -63,6 +66,8 @@ class Preprocessing:
         count_levels: int = 14,
         shape_floor: float = 0.0,
         limit: float | None = None,
+        stand_ins: NDArray[np.intp] | None = None,
+        columns: Sequence[int] | None = None,
     ) -> Preprocessing:
         """Measure the scales.
 
@@ -73,6 +78,8 @@ class Preprocessing:
         threshold : readout threshold in MeV, 0 for none
         count_levels : number of energies at which cells are counted
         shape_floor, limit : as `[training] shape_floor` and `feature_limit`
+        stand_ins : as `TrainingData.stand_ins`; None: each voxel stands for itself
+        columns : as those of `condition_basis`
 
         Raises
         ------
@@ -89,8 +96,14 @@ class Preprocessing:
         lowest = threshold or float(np.quantile(positive, 0.05))
         floor = lowest / 3
         levels = np.geomspace(lowest, np.quantile(positive, 0.99), count_levels)
-        basis = condition_basis(conditions, np).astype(np.float64)
-        voxel_mean, voxel_variance = _variance_by_condition(np.log1p(energies / floor), basis)
+        basis = condition_basis(conditions, np, columns=columns).astype(np.float64)
+        voxel_mean, voxel_variance = (
+            _variance_by_condition(np.log1p(energies / floor), basis)
+            if showers.dead is None
+            else _variance_of_living(np.log1p(energies / floor), basis, ~showers.dead)
+        )
+        if stand_ins is not None:
+            voxel_mean, voxel_variance = voxel_mean[:, stand_ins], voxel_variance[:, stand_ins]
         variances = basis[:SPREAD_SHOWERS] @ voxel_variance
         blank = Preprocessing(
             showers.geometry,
@@ -103,6 +116,7 @@ class Preprocessing:
             np.zeros(0, np.float32),
             shape_floor,
             limit or np.inf,
+            columns,
         )
         raw = blank._raw_features(energies, np.exp(_log_energy(showers)), np)
         mean, log_spread = spread_by_condition(raw, basis)
@@ -121,7 +135,7 @@ class Preprocessing:
 
     def voxels(self, energies: Any, conditions: Any, xp: ModuleType) -> Any:
         """Standardised voxels, (n, n_voxels); arguments as those of `features`."""
-        basis = condition_basis(conditions, xp)
+        basis = condition_basis(conditions, xp, columns=self.columns)
         scaled = xp.log1p(energies / self.energy_floor) - xp.matmul(basis, self.voxel_mean)
         variance = xp.matmul(basis, self.voxel_variance)
         return scaled / xp.sqrt(xp.maximum(variance, self.least_voxel_variance))
@@ -158,7 +172,7 @@ class Preprocessing:
 
     def _standardised(self, raw: Any, conditions: Any, xp: ModuleType) -> Any:
         """Raw features, all or the first of them, in units of their spread about their mean."""
-        basis = condition_basis(conditions, xp)
+        basis = condition_basis(conditions, xp, columns=self.columns)
         first = slice(0, raw.shape[1])
         # What hardly varies is left small: divided by its spread it would be rounding noise.
         log_scale = xp.minimum(
@@ -201,3 +215,36 @@ def _variance_by_condition(
     values -= basis.astype(np.float32) @ mean
     np.square(values, out=values)
     return mean, inverse @ values
+
+
+def _variance_of_living(
+    values: NDArray[np.float32], basis: NDArray[np.float64], alive: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same from the showers in which each voxel is alive, (n, k).
+
+    A voxel that hardly ever is has a mean near 0: each is measured as if one more shower had it 0.
+    """
+    n_basis = basis.shape[1]
+    products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
+
+    def over_living(numbers: NDArray[Any] | None, factors: NDArray[np.float64]) -> Any:
+        """Sums over showers, (k, n_factors), a few at a time to spare memory."""
+        total = np.zeros((values.shape[1], factors.shape[1]))
+        for start in range(0, len(factors), 1000):
+            rows = slice(start, start + 1000)
+            seen = alive[rows] if numbers is None else np.where(alive[rows], numbers[rows], 0)
+            total += seen.T.astype(np.float64) @ factors[rows]
+        return total
+
+    squares = over_living(None, products).reshape(-1, n_basis, n_basis) + np.eye(n_basis)
+
+    def fit() -> NDArray[np.float32]:
+        """Of the values as they are now."""
+        sums = over_living(values, basis)[:, :, None]
+        found: NDArray[np.float32] = np.linalg.solve(squares, sums)[:, :, 0].T.astype(np.float32)
+        return found
+
+    mean = fit()
+    values -= basis.astype(np.float32) @ mean
+    np.square(values, out=values)
+    return mean, fit()

@@ -131,7 +131,7 @@ class Run:
         model = build_generator(
             card.generator,
             geometry,
-            len(card.conditions),
+            card.n_inputs,
             np.full(geometry.n_voxels, 1.0 / geometry.n_voxels, np.float32),
         )
         try:

@@ -34,8 +34,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.conditions import Condition, condition_basis, network_input, spread_by_condition
-from calogan.features import high_level_features, log_cells, log_voxel_features, response
+from calogan.conditions import (
+    AnyCondition,
+    condition_basis,
+    input_columns,
+    network_input,
+    spread_by_condition,
+)
+from calogan.features import (
+    condition_features,
+    high_level_features,
+    log_cells,
+    log_voxel_features,
+    response,
+)
 from calogan.metrics.bins import condition_bins
 from calogan.metrics.classifiers import classify, fit_trees
 from calogan.metrics.distances import neighbourhoods_between_halves
@@ -211,7 +223,7 @@ class Yardstick:
     def fit(
         training: Showers,
         validation: Showers,
-        conditions: Sequence[Condition],
+        conditions: Sequence[AnyCondition],
         threshold: float,
         seed: int,
     ) -> Yardstick:
@@ -227,7 +239,11 @@ class Yardstick:
         """
         training, validation = (s.apply_threshold(threshold) for s in (training, validation))
         bases = [
-            condition_basis(network_input(conditions, s.conditions).astype(np.float64), np)
+            condition_basis(
+                network_input(conditions, s.conditions).astype(np.float64),
+                np,
+                columns=input_columns(conditions),
+            )
             for s in (training, validation)
         ]
         features, names = _features(training)
@@ -244,8 +260,13 @@ class Yardstick:
     def score(self, first: Showers, second: Showers) -> Scores:
         """Score a generator by two samples of it at the validation showers' conditions.
 
-        The second, made from other latents, is there for the diversity alone.
+        The second, made from other latents, is there for the diversity alone. Cells dead in a
+        validation shower are dead in the first's too; in the second's those of another one, for the
+        diversity compares what differs between real showers, dead cells included.
         """
+        dead = self.showers.dead
+        if dead is not None:
+            first, second = first.without(dead), second.without(np.roll(dead, 1, axis=0))
         first, second = (s.apply_threshold(self.threshold) for s in (first, second))
         x, y, z = self._real_features, self._standardised(first), self._standardised(second)
         voxels = log_voxel_features(first)
@@ -261,7 +282,7 @@ class Yardstick:
         )
         responses = response(self.showers), response(first)
         bins = [
-            condition_bins(name, values, *responses)
+            condition_bins(name, values, *responses, label=self.showers.labels.get(name))
             for name, values in self.showers.conditions.items()
         ]
         enough = [(b, i) for b in bins for i in np.flatnonzero(b.counts >= MIN_PER_BIN)]
@@ -327,7 +348,7 @@ class Yardstick:
 def _features(showers: Showers) -> tuple[Floats, tuple[str, ...]]:
     """High-level features without the conditions, (n, n_features), and their names."""
     values, names = high_level_features(showers)
-    first = len(showers.conditions)
+    first = len(condition_features(showers))
     return values[:, first:].astype(np.float64), names[first:]
 
 

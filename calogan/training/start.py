@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from calogan.features import layer_sums
 from calogan.networks.generator import voxel_fractions
 from calogan.showers import Showers
+from calogan.training.data import living_mean
 
 ITERATIONS = 20
 SHOWERS = 1000
@@ -30,6 +31,7 @@ def match_start(
     conditions: NDArray[np.float32],
     threshold: float,
     alike: NDArray[np.intp],
+    stand_ins: NDArray[np.intp],
     seed: int,
 ) -> None:
     """Change the biases of a new generator with joint heads and cell latents towards the data.
@@ -44,21 +46,30 @@ def match_start(
     conditions : (n, n_conditions), theirs, as the network sees them
     threshold : MeV; a cell over it is lit
     alike : (n_voxels,), the group of each voxel; those of a group are expected to be alike
+    stand_ins : (n_voxels,), as `TrainingData.stand_ins`
     seed : of the latents
     """
-    geometry = showers.geometry
+    geometry, dead = showers.geometry, showers.dead
     incident = 1000 * showers.incident_energy[:, None]
     layers = layer_sums(showers.energies, geometry, np)
     sizes = np.bincount(alike)
 
-    def averages(energies: Any, incident: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        each = (energies > threshold).mean(axis=0), (energies / incident).mean(axis=0)
+    def averages(
+        energies: Any, incident: Any, dead: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        each = (
+            living_mean(energies > threshold, dead)[stand_ins],
+            living_mean(energies / incident, dead)[stand_ins],
+        )
         lit, mean = ((np.bincount(alike, values) / sizes)[alike] for values in each)
         return np.clip(lit, LEAST_LIT, 1 - LEAST_LIT), np.maximum(mean, LEAST_MEAN)
 
     # Low and high energies apart: how a cell depends on the energy is part of the start.
     halves = [np.flatnonzero(conditions[:, 0] < 0), np.flatnonzero(conditions[:, 0] >= 0)]
-    wanted = [averages(showers.energies[half], incident[half]) for half in halves]
+    wanted = [
+        averages(showers.energies[half], incident[half], None if dead is None else dead[half])
+        for half in halves
+    ]
     apart = np.subtract(*(conditions[half, 0].mean() for half in halves[::-1]))
     middle = np.mean([conditions[half, 0].mean() for half in halves])
     rng = np.random.default_rng(seed)
@@ -71,7 +82,8 @@ def match_start(
             rows = rng.choice(half, SHOWERS)
             latent = rng.standard_normal((SHOWERS, n_latents), np.float32)
             made = voxel_fractions(model, geometry, latent, conditions[rows])
-            scale = layers[rows] / np.maximum(layer_sums(made, geometry, np), 1e-30)
+            seen = made if dead is None else np.where(dead[rows], 0, made)
+            scale = layers[rows] / np.maximum(layer_sums(seen, geometry, np), 1e-30)
             lit_now, mean_now = averages(made * scale[:, geometry.layer_index], incident[rows])
             rarer = STEP * sharpness * (ndtri(lit) - ndtri(lit_now))
             brighter = ENERGY_STEP * np.log(mean / mean_now)

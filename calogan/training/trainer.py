@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ from calogan.networks.generator import (
 )
 from calogan.showers import Showers
 from calogan.training.calibration import calibrate
-from calogan.training.data import TrainingData
+from calogan.training.data import TrainingData, living_mean
 from calogan.training.marginals import Marginals, distribution
 from calogan.training.preprocessing import Preprocessing
 from calogan.training.start import match_start
@@ -45,8 +45,27 @@ def normal(shape: Any, seed: Any) -> Any:
     return tf.random.stateless_normal(shape, seed, alg="philox")
 
 
+class Batch(NamedTuple):
+    """Real showers, and what showers like them are generated from; n of each."""
+
+    energies: Any
+    """MeV, (n, n_voxels), 0 in dead cells."""
+    incident: Any
+    """MeV, (n, 1)."""
+    inputs: Any
+    """Conditions as the network sees them, (n, n_conditions)."""
+    alive: Any
+    """1 for cells that were read out and 0 for dead ones, (n, n_voxels); None: no cell is dead."""
+    latent: Any
+    """(n, size of all latents)."""
+
+
 class Trainer(ABC):
     """A generator and its training data, which stay on the device; each method extends this.
+
+    Cells that are dead in a real shower are dark in the generated one that it is compared with,
+    wherever the two are compared: so nothing is learned of them there, and generated showers have
+    all cells.
 
     A subclass builds its other networks after `super().__init__`, sets `logged`, sets `checkpoint`
     by `_checkpoint`, and defines one update. Whatever is drawn at random is a function of the seed
@@ -72,6 +91,7 @@ class Trainer(ABC):
         showers, inputs = data.showers, data.inputs
         geometry = showers.geometry
         incident = 1000 * showers.incident_energy.astype(np.float32)
+        dead, stand_ins = data.dead, data.stand_ins()
         self.preprocessing = Preprocessing.fit(
             showers,
             inputs,
@@ -79,8 +99,11 @@ class Trainer(ABC):
             count_levels=training.count_levels,
             shape_floor=training.shape_floor,
             limit=training.feature_limit,
+            stand_ins=stand_ins,
+            columns=data.columns,
         )
         self.n_conditions = inputs.shape[1]
+        self.columns = data.columns
 
         self.sample = showers.select(slice(0, SAMPLE_SHOWERS))
         self._sample_inputs = inputs[:SAMPLE_SHOWERS]
@@ -92,21 +115,22 @@ class Trainer(ABC):
             generator,
             geometry,
             self.n_conditions,
-            (showers.energies / incident[:, None]).mean(axis=0),
-            (showers.energies > self.preprocessing.energy_floor).mean(axis=0),
+            living_mean(showers.energies / incident[:, None], dead)[stand_ins],
+            living_mean(showers.energies > self.preprocessing.energy_floor, dead)[stand_ins],
             dtype=self._dtype,
         )
         if generator.heads == "joint" and generator.cell_latents:
             turns = training.random_turns > 0
             alike = geometry.rings if turns else np.arange(geometry.n_voxels)
             lit = data.threshold or self.preprocessing.energy_floor
-            match_start(self.generator, self.sample, inputs, lit, alike, training.seed)
+            match_start(self.generator, self.sample, inputs, lit, alike, stand_ins, training.seed)
         self._layer_energy_part = layer_energy_part(self.generator, geometry.n_layers)
         self.latent_sizes = list(latent_sizes(generator, geometry).values())
         self._average = [tf.Variable(w, trainable=False) for w in self.generator.weights]
         self._update = tf.Variable(0, dtype=tf.int64, trainable=False)
 
         self._energies = tf.constant(showers.energies)
+        self._alive = None if dead is None else tf.constant(~dead)
         self._incident = tf.constant(incident[:, None])
         self._inputs = tf.constant(inputs)
         layers = layer_sums(showers.energies, geometry, np)
@@ -114,7 +138,7 @@ class Trainer(ABC):
             self.preprocessing.energy_features(layers, incident[:, None], inputs, np)
         )
         functions = distribution(self._energy_features[:1])
-        self._energy_marginals = Marginals(functions.shape[1], self.n_conditions)
+        self._energy_marginals = Marginals(functions.shape[1], self.n_conditions, data.columns)
         self._columns = tf.constant(voxel_columns(geometry, self.generator.outputs[0].shape[-1]))
         self._symmetries = tf.constant(data.symmetries)
         # Compiled one by one: XLA on a processor runs the body of a loop several times slower.
@@ -151,6 +175,7 @@ class Trainer(ABC):
                 self._sample_inputs,
                 self._threshold,
                 self.training.seed,
+                self.columns,
             )
             yield self.generator
         finally:
@@ -177,7 +202,9 @@ class Trainer(ABC):
                 *(np.array_split(x, pieces) for x in (latent, inputs, incident)), strict=True
             )
         ]
-        return Showers(np.concatenate(energies), showers.conditions, showers.geometry)
+        return Showers(
+            np.concatenate(energies), showers.conditions, showers.geometry, labels=showers.labels
+        )
 
     @abstractmethod
     def _one_update(self, seed: Any) -> Any:
@@ -211,25 +238,38 @@ class Trainer(ABC):
         self._update.assign_add(1)
         return logged
 
-    def _batch(self, seed: Any) -> tuple[Any, Any, Any, Any]:
-        """Random real showers, their incident energies and conditions, and latents."""
+    def _batch(self, seed: Any) -> Batch:
+        """Random real showers, and latents."""
         n = self.training.batch_size
         seeds = tf.random.split(seed, 3)
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
-        energies = tf.gather(self._energies, index)
+        energies, alive = tf.gather(self._energies, index), self._living(index)
         if len(self._symmetries) > 1:
             which = tf.random.stateless_uniform((n,), seeds[1], 0, len(self._symmetries), tf.int32)
-            energies = tf.gather(energies, tf.gather(self._symmetries, which), batch_dims=1)
+            image = tf.gather(self._symmetries, which)
+            energies = tf.gather(energies, image, batch_dims=1)
+            alive = None if alive is None else tf.gather(alive, image, batch_dims=1)
         latent = normal((n, sum(self.latent_sizes)), seeds[2])
-        return energies, tf.gather(self._incident, index), tf.gather(self._inputs, index), latent
+        incident, inputs = tf.gather(self._incident, index), tf.gather(self._inputs, index)
+        return Batch(energies, incident, inputs, alive, latent)
 
-    def _generate(self, latent: Any, inputs: Any, incident: Any) -> Any:
-        parts = tf.split(latent, self.latent_sizes, axis=1)
-        outputs = self.generator([*parts, inputs], training=True)
-        return tf.gather(outputs, self._columns, axis=1) * incident
+    def _living(self, index: Any) -> Any:
+        """`Batch.alive` of the training showers at these positions."""
+        if self._alive is None:
+            return None
+        return tf.cast(tf.gather(self._alive, index), tf.float32)
+
+    def _generate(self, batch: Batch) -> Any:
+        """Energies of showers like those of a batch, MeV, (n, n_voxels); dark where those are
+        dead."""
+        parts = tf.split(batch.latent, self.latent_sizes, axis=1)
+        outputs = self.generator([*parts, batch.inputs], training=True)
+        energies = tf.gather(outputs, self._columns, axis=1) * batch.incident
+        return energies if batch.alive is None else energies * batch.alive
 
     def _energy_mismatch(self, seed: Any) -> Any:
-        """Mismatch of response and layer energies, scalar; over many showers, as no cells are made.
+        """Mismatch of response and layer energies, scalar; over many showers, as no cells are made
+        but where some are dead.
 
         Zero, without any work, where the card gives it no weight.
         """
@@ -243,11 +283,18 @@ class Trainer(ABC):
         `Preprocessing.energy_features`, (n, 1 + n_layers) each; and their conditions."""
         seeds = tf.random.split(seed, 2)
         index = tf.random.stateless_uniform((n,), seeds[0], 0, len(self._energies), tf.int32)
-        latent = normal((n, self.latent_sizes[0]), seeds[1])
         inputs, incident = tf.gather(self._inputs, index), tf.gather(self._incident, index)
-        part = self._layer_energy_part
-        logits = part.logits([latent, inputs], training=True)
-        layers = part.fractions(ops.cast(logits, "float32")) * incident
+        alive = self._living(index)
+        if alive is None:
+            latent = normal((n, self.latent_sizes[0]), seeds[1])
+            part = self._layer_energy_part
+            logits = part.logits([latent, inputs], training=True)
+            layers = part.fractions(ops.cast(logits, "float32")) * incident
+        else:
+            # What of a layer's energy lies in living cells is known only once there are cells.
+            latent = normal((n, sum(self.latent_sizes)), seeds[1])
+            energies = self._generate(Batch(None, incident, inputs, alive, latent))
+            layers = layer_sums(energies, self.preprocessing.geometry, ops)
         made = self.preprocessing.energy_features(layers, incident, inputs, ops)
         return made, tf.gather(self._energy_features, index), inputs
 

@@ -75,13 +75,15 @@ class VaeTrainer(Trainer):
 
     def _one_update(self, seed: Any) -> Any:
         seeds = [tf.random.experimental.stateless_fold_in(seed, k) for k in range(2)]
-        energies, incident, inputs, normal = self._batch(seeds[0])
-        voxels, features = self._views(energies, incident, inputs)
+        batch = self._batch(seeds[0])
+        incident, inputs = batch.incident, batch.inputs
+        voxels, features = self._views(batch.energies, incident, inputs)
         training = self.training
         with tf.GradientTape() as tape:
             mean, log_variance = self.encoder([voxels, features, inputs], training=True)
-            latent = mean + ops.exp(0.5 * log_variance) * normal
-            decoded = self._views(self._generate(latent, inputs, incident), incident, inputs)
+            latent = mean + ops.exp(0.5 * log_variance) * batch.latent
+            made = self._generate(batch._replace(latent=latent))
+            decoded = self._views(made, incident, inputs)
             noise = self._vae.noise
             voxel_loss = _per_shower(logistic_loss(voxels - decoded[0], noise))
             feature_losses = logistic_loss(features - decoded[1], noise)

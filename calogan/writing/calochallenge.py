@@ -20,7 +20,7 @@ from calogan.writing.target import Target
 
 def write_store(parts: Iterable[Showers], target: Target) -> None:
     """Write a store, see `calogan.reading.store`."""
-    with StoreWriter(target.path, target.geometry, target.conditions, {}) as writer:
+    with StoreWriter(target.path, target.geometry, target.conditions, {}, target.labels) as writer:
         for part in parts:
             writer.add(part)
             writer.provenance.update(part.provenance)

@@ -40,7 +40,7 @@ def convert_file(
     form: Format,
     *,
     card: Card | None = None,
-    overrides: Mapping[str, float] | None = None,
+    overrides: Mapping[str, float | str] | None = None,
     geometry: Geometry | None = None,
     particle: str | None = None,
     progress: Progress = lambda done: None,
@@ -117,6 +117,7 @@ def _write(
         about.conditions,
         origin if particle is None else {**origin, "particle": particle},
         particle,
+        about.labels,
         names or Names.of_provenance(about.provenance, own),
     )
     done = 0

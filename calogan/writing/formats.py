@@ -28,7 +28,7 @@ class Format:
     write: Callable[[Iterable[Showers], Target], None]
     """Writes the file as the showers come; it appears, whole, at the end, or not at all."""
     holds_all: bool = False
-    """Whether it has a place for event weights and for the energy outside the cells."""
+    """Whether it has a place for event weights, dead cells, and the energy outside the cells."""
 
 
 FORMATS: tuple[Format, ...] = (
@@ -98,6 +98,8 @@ def write(
                 lost.add("event weights")
             if part.overflow is not None and part.overflow.any():
                 lost.add("energy outside the cells")
+            if part.dead is not None and part.dead.any():
+                lost.add("which cells are dead")
             yield part
             progress(len(part))
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.card.keys import ConditionCard, Input, Role
+from calogan.card.conditions import ConditionCard
+from calogan.card.keys import Input, Role
 from calogan.card.loading import load_card
 from calogan.errors import CaloganError
 from calogan.files import atomic_path, writing
@@ -116,6 +117,8 @@ def _column(name: str, unit: str, names: Names) -> tuple[str, float]:
     card = names.conditions.get(name)
     if card is None or card.branch is None:
         return name, 1.0
+    if not isinstance(card, ConditionCard):
+        return card.branch, 1.0
     if unit not in ("", card.unit):
         raise CaloganError(
             f"condition '{name}' is in {unit}, but in {card.unit} in the card that names the "

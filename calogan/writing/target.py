@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from calogan.card.keys import Card, ConditionCard, Input
+from calogan.card.conditions import AnyConditionCard
+from calogan.card.keys import Card, Input
+from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.reading.dialects.registry import BY_NAME
@@ -20,7 +22,7 @@ class Names:
     """Trees, branches and units of a ROOT file of hits, as a run card gives them."""
 
     input: Input
-    conditions: Mapping[str, ConditionCard]
+    conditions: Mapping[str, AnyConditionCard]
     """By name; of one that is not read from a branch, the branch has the name of the condition."""
 
     @staticmethod
@@ -46,7 +48,7 @@ class Names:
         try:
             names = Names(
                 Input.model_validate(provenance["input"]),
-                TypeAdapter(dict[str, ConditionCard]).validate_python(provenance["conditions"]),
+                TypeAdapter(dict[str, AnyConditionCard]).validate_python(provenance["conditions"]),
             )
         except ValidationError:  # of another version: names that nobody asked for stop nothing
             return None
@@ -67,5 +69,7 @@ class Target:
     """Of what was done, beside that of the showers."""
     particle: str | None = None
     """One of `binning.PARTICLES`, for formats that name it."""
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    """Those of `conditions` that are labels."""
     names: Names | None = None
     """For ROOT; None: the defaults of `[input]`, conditions as gen_<name>."""

@@ -31,6 +31,9 @@ double seconds_since(Clock::time_point start) {
 }
 
 std::string range_of(const Condition& condition) {
+  std::string names;
+  for (const Label& label : condition.labels) names += (names.empty() ? "" : ",") + label.name;
+  if (!names.empty()) return names;
   return text(condition.low, "..", condition.high, condition.unit.empty() ? "" : " ",
               condition.unit);
 }
@@ -94,7 +97,7 @@ class Conditions {
     }
     if (missing.empty()) return;
     if (!options.like.empty()) fail(options.like, " lacks ", missing, ", which the model needs");
-    fail("the model needs ", missing, "; give a value or LOW:HIGH");
+    fail("the model needs ", missing, "; give a value or LOW:HIGH, of a label NAME,NAME");
   }
 
   // The number of showers, if a file says it.
@@ -125,11 +128,12 @@ class Conditions {
 
  private:
   double draw(std::size_t i, std::uint64_t event) const {
-    const auto [low, high] = ranges_[i];
-    if (low == high) return low;
+    const auto& [low, high, among] = ranges_[i];
+    if (low == high && among.size() < 2) return low;
     const auto words = detail::random_block(seed_, event, detail::Stream::conditions,
                                             static_cast<std::uint32_t>(i / 4));
     const double u = detail::open_unit(words[i % 4]);
+    if (!among.empty()) return among[static_cast<std::size_t>(u * among.size()) % among.size()];
     const double value = logarithmic_[i] ? low * std::pow(high / low, u) : low + u * (high - low);
     return std::clamp(value, low, high);
   }

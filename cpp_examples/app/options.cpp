@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <functional>
+#include <sstream>
 
 #include "text.hpp"
 
@@ -30,6 +31,8 @@ conditions
   --energy VALUE        every shower has this incident energy, GeV
   --energy LOW:HIGH     drawn for each shower: log-uniform for a condition on a log scale, else uniform
   --theta ...           likewise, and so on for each condition of the model
+  --particle NAME,...   of a condition that takes a few values, such as a particle: one, by its name or
+                        number, or several, of which each shower gets one at random
 
 options
   -n, --number N        how many showers, default 1000; not with --like
@@ -156,6 +159,29 @@ const std::vector<Option>& own_options() {
   return options;
 }
 
+// The values of labels that are listed by name or number.
+std::vector<double> labels(const std::string& option, const std::string& list,
+                           const Condition& condition) {
+  std::vector<double> values;
+  std::istringstream parts(list + ",");
+  for (std::string part; std::getline(parts, part, ',');) {
+    const auto found = std::find_if(
+        condition.labels.begin(), condition.labels.end(), [&](const Label& label) {
+          return part == label.name || part == text(static_cast<long long>(label.value));
+        });
+    if (found == condition.labels.end()) {
+      std::string names;
+      for (const Label& label : condition.labels) {
+        names += text(names.empty() ? "" : ", ", label.name, " (",
+                      static_cast<long long>(label.value), ")");
+      }
+      fail(option, " is \"", list, "\", expected among ", names);
+    }
+    values.push_back(found->value);
+  }
+  return values;
+}
+
 }  // namespace
 
 std::string_view name_of(Weights weights) {
@@ -235,7 +261,10 @@ std::map<std::string, Range> parse_conditions(const Options& options,
            near.empty() ? "; --help lists the options" : "; nearest: ", near);
     }
     Range range{};
-    if (const std::size_t colon = value.find(':'); colon != std::string::npos) {
+    if (!condition->labels.empty()) {
+      range.among = labels(option, value, *condition);
+      range.low = range.high = range.among.front();
+    } else if (const std::size_t colon = value.find(':'); colon != std::string::npos) {
       const std::string_view view = value;
       range = {number(option, view.substr(0, colon)), number(option, view.substr(colon + 1))};
       if (range.low > range.high) {

@@ -17,6 +17,7 @@ namespace calogan::app {
 struct Range {
   double low;
   double high;
+  std::vector<double> among{};  // of a label: what is drawn from, in place of a range
 };
 
 struct Options {

@@ -121,8 +121,16 @@ class Store : public Output {
     for (const Condition& condition : source.conditions()) {
       conditions_.push_back(create("conditions/" + condition.name, {n}));
       conditions += conditions.empty() ? "[" : ", ";
-      conditions += text("{\"name\": ", quoted(condition.name), ", \"unit\": ", quoted(condition.unit),
-                         "}");
+      conditions += text("{\"name\": ", quoted(condition.name), ", \"unit\": ", quoted(condition.unit));
+      std::string values;
+      std::string names;
+      for (const Label& label : condition.labels) {
+        const std::string comma = values.empty() ? "" : ", ";
+        values += comma + text(static_cast<long long>(label.value));
+        names += comma + quoted(label.name);
+      }
+      if (!values.empty()) conditions += text(", \"values\": [", values, "], \"names\": [", names, "]");
+      conditions += "}";
     }
     set_attribute("geometry", source.generator().geometry_json());
     set_attribute("conditions", conditions + "]");

@@ -215,6 +215,30 @@ calogan_status calogan_get_condition(const calogan_generator* generator, size_t 
   });
 }
 
+size_t calogan_n_labels(const calogan_generator* generator, size_t i) {
+  return of(generator,
+            [=](const auto& g) {
+              return i < g.conditions().size() ? g.conditions()[i].labels.size() : no_number;
+            },
+            no_number);
+}
+
+calogan_status calogan_get_label(const calogan_generator* generator, size_t i, size_t k,
+                                 double* value, const char** name) {
+  return guarded([&] {
+    const auto& conditions = checked(generator).conditions();
+    check_pointer(value, "value");
+    check_pointer(name, "name");
+    if (i >= conditions.size() || k >= conditions[i].labels.size()) {
+      throw BadArgument(text("arguments i and k are ", i, " and ", k, ", but there are ",
+                             conditions.size(), " conditions, and of this one ",
+                             i < conditions.size() ? conditions[i].labels.size() : 0, " labels"));
+    }
+    *value = conditions[i].labels[k].value;
+    *name = conditions[i].labels[k].name.c_str();
+  });
+}
+
 size_t calogan_n_layers(const calogan_generator* generator) {
   return of(generator, [](const auto& g) { return g.layers().size(); }, no_number);
 }

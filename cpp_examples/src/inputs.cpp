@@ -1,6 +1,8 @@
 #include "inputs.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "text.hpp"
 
@@ -12,6 +14,30 @@ bool outside(const Condition& condition, double value) {
   if (value >= condition.low && value <= condition.high) return false;
   const auto on_scale = [&](double v) { return condition.logarithmic ? std::log(v) : v; };
   return beyond(on_scale(condition.low), on_scale(condition.high), on_scale(value));
+}
+
+// The names of the variables that the network reads a condition from.
+std::vector<std::string> variable_names(const Condition& condition) {
+  if (condition.labels.empty()) return {(condition.logarithmic ? "log_" : "") + condition.name};
+  std::vector<std::string> names;
+  for (const Label& label : condition.labels) {
+    names.push_back(text(condition.name, "_", static_cast<long long>(label.value)));
+  }
+  return names;
+}
+
+bool is_label(const Condition& condition, double value) {
+  return std::any_of(condition.labels.begin(), condition.labels.end(),
+                     [=](const Label& label) { return label.value == value; });
+}
+
+std::string listed(const std::vector<Label>& labels) {
+  std::string words;
+  for (const Label& label : labels) {
+    words += text(words.empty() ? "" : ", ", label.name, " (", static_cast<long long>(label.value),
+                  ")");
+  }
+  return words;
 }
 
 }  // namespace
@@ -40,13 +66,15 @@ Inputs::Inputs(const ModelFile& file, const std::string& source)
     latent_inputs_.push_back({input, first, node.variables});
     first += node.variables.size();
   }
-  if (condition_variables_.size() != conditions_.size()) {
-    fail(source, ": input \"", file.graph.inputs[conditions_input_].name, "\" has ",
-         condition_variables_.size(), " variables, the calogan block says ", conditions_.size());
+  std::vector<std::string> names;
+  for (const Condition& condition : conditions_) {
+    for (std::string& name : variable_names(condition)) names.push_back(std::move(name));
   }
-  check_names(conditions_input_, [&](std::size_t i) {
-    return (conditions_[i].logarithmic ? "log_" : "") + conditions_[i].name;
-  });
+  if (condition_variables_.size() != names.size()) {
+    fail(source, ": input \"", file.graph.inputs[conditions_input_].name, "\" has ",
+         condition_variables_.size(), " variables, the calogan block says ", names.size());
+  }
+  check_names(conditions_input_, [&](std::size_t i) { return names[i]; });
 }
 
 void Inputs::check(Span values, std::size_t n, bool extrapolate) const {
@@ -75,6 +103,11 @@ void Inputs::check_shower(Span values, std::size_t shower, bool extrapolate) con
       fail("shower ", shower, ": ", condition.name, " is ", value, " ", condition.unit,
            ", expected more than 0");
     }
+    if (!condition.labels.empty()) {
+      if (is_label(condition, value)) continue;
+      fail("generator ", generator_, " takes ", condition.name, " ", listed(condition.labels),
+           ", was asked for ", value, "; there is nothing between or beyond these");
+    }
     if (!extrapolate && outside(condition, value)) {
       fail("generator ", generator_, " takes ", condition.name, " ", condition.low, "..", condition.high,
            " ", condition.unit, ", was asked for ", value, " ", condition.unit,
@@ -87,11 +120,17 @@ void Inputs::write_conditions(const Network& network, float* workspace, std::siz
                               const double* values) const {
   const Network::Columns columns = network.input(conditions_input_, workspace);
   for (std::size_t shower = 0; shower < n; ++shower) {
-    for (std::size_t i = 0; i < conditions_.size(); ++i) {
+    float* const column = columns.data + shower * columns.stride;
+    std::size_t i = 0;
+    const auto write = [&](double variable) {
+      column[i] = static_cast<float>((variable + condition_variables_[i].offset) *
+                                     condition_variables_[i].scale);
+      ++i;
+    };
+    for (const Condition& condition : conditions_) {
       const double value = *values++;
-      const double variable = conditions_[i].logarithmic ? std::log(value) : value;
-      columns.data[shower * columns.stride + i] = static_cast<float>(
-          (variable + condition_variables_[i].offset) * condition_variables_[i].scale);
+      for (const Label& label : condition.labels) write(label.value == value ? 1 : 0);
+      if (condition.labels.empty()) write(condition.logarithmic ? std::log(value) : value);
     }
   }
 }

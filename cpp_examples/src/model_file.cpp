@@ -1,5 +1,7 @@
 #include "model_file.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -12,7 +14,8 @@ namespace calogan::detail {
 
 namespace {
 
-constexpr int schema_version = 1;
+// Version 2 has conditions that are labels.
+constexpr int oldest_version = 1, schema_version = 2;
 
 bool is_identifier(std::string_view name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
@@ -23,12 +26,44 @@ bool is_identifier(std::string_view name) {
   return true;
 }
 
+// Values that are whole numbers and a name for each, all different.
+void parse_labels(const Field& field, Condition& condition) {
+  const std::vector<double> values = field["values"].numbers<double>();
+  std::vector<std::string> names;
+  const Field named = field["names"];
+  named.each([&](const Field& f) { names.emplace_back(f.string()); });
+  if (values.size() < 2 || names.size() != values.size()) {
+    field.fail("field ", field.path(), " has ", values.size(), " values and ", names.size(),
+               " names, expected 2 or more, and as many names");
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!(std::abs(values[i]) <= largest_label) || values[i] != std::floor(values[i])) {
+      field.fail("field ", field.path(), ".values[", i, "] is ", values[i],
+                 ", expected a whole number up to ", static_cast<long long>(largest_label));
+    }
+    for (const Label& label : condition.labels) {
+      if (label.value == values[i] || label.name == names[i]) {
+        field.fail("field ", field.path(), ".values[", i, "] is ", values[i], " (", names[i],
+                   "), which is there already");
+      }
+    }
+    condition.labels.push_back({values[i], names[i]});
+  }
+  condition.low = *std::min_element(values.begin(), values.end());
+  condition.high = *std::max_element(values.begin(), values.end());
+  condition.logarithmic = false;
+}
+
 Condition parse_condition(const Field& field) {
   Condition condition;
   condition.name = field["name"].string();
   if (!is_identifier(condition.name)) {
     field.fail("field ", field.path(), ".name is \"", condition.name,
                "\", expected letters, digits and underscores");
+  }
+  if (field.has("values")) {
+    parse_labels(field, condition);
+    return condition;
   }
   condition.unit = field["unit"].string();
   condition.low = field["low"].number();
@@ -170,9 +205,9 @@ void parse_block(const Field& root, ModelFile& model) {
   }
   const Field block = root["calogan"];
   const std::size_t version = block["schema_version"].count();
-  if (version != schema_version) {
-    root.fail("field calogan.schema_version is ", version, ", this runner reads ", schema_version,
-              version > schema_version ? "; update the runner" : "");
+  if (version < oldest_version || version > schema_version) {
+    root.fail("field calogan.schema_version is ", version, ", this runner reads ", oldest_version,
+              " and ", schema_version, version > schema_version ? "; update the runner" : "");
   }
   model.name = block["name"].string();
 

@@ -51,6 +51,11 @@ static void what_a_model_says(const calogan_generator* g) {
   CHECK(condition.low == 0.0 && condition.high == 0.35 && !condition.logarithmic);
   CHECK_FAILS(calogan_get_condition(g, 2, &condition), CALOGAN_BAD_ARGUMENT,
               "argument i is 2, but there are 2 conditions");
+  double value;
+  const char* label;
+  CHECK(calogan_n_labels(g, 1) == 0 && calogan_n_labels(g, 2) == 0);
+  CHECK_FAILS(calogan_get_label(g, 1, 0, &value, &label), CALOGAN_BAD_ARGUMENT,
+              "arguments i and k are 1 and 0, but there are 2 conditions, and of this one 0 labels");
   calogan_cell known[VOXELS];
   CHECK(calogan_get_cells(g, known, VOXELS) == CALOGAN_OK);
   CHECK(known[1].x == -120.0 && known[1].y == 0.0 && known[1].z == -195.0);

@@ -58,7 +58,8 @@ def test_from_root_files_to_a_row_of_the_table(tmp_path: Path) -> None:
     assert not (member.folder / "whole_train.h5").exists()
     made_by = store.info(member.folder / "train.h5").provenance
     assert made_by["command"] == "voxelize"
-    assert made_by["selected"] == {"energy": [1, 20], "theta": [0, 0.35]}
+    ranges = {c["name"]: (c["low"], c["high"]) for c in made_by["selected"]}
+    assert ranges == {"energy": (1, 20), "theta": (0, 0.35)}
     generator = Generator.load(member.model)
     assert (generator.conditions[0].low, generator.conditions[0].high) == (1, 20)
     block = json.loads(member.model.read_text())["calogan"]

@@ -9,16 +9,9 @@ import pytest
 from helpers.cards import changed_card
 from pydantic import BaseModel
 
+from calogan.card.conditions import ConditionCard
 from calogan.card.frame import Frame
-from calogan.card.keys import (
-    Card,
-    ConditionCard,
-    CriticCard,
-    Data,
-    GeneratorCard,
-    Input,
-    VaeCard,
-)
+from calogan.card.keys import Card, CriticCard, Data, GeneratorCard, Input, VaeCard
 from calogan.card.loading import load_card
 from calogan.card.training import SelectionCard, Training
 from calogan.errors import CaloganError

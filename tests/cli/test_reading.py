@@ -73,7 +73,9 @@ def test_errors(
     err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out)
     assert "no branch 'hit_x' in tree 'showers'" in err
     assert "set [input.branches] x = ..." in err
-    for setting in ("theta", "theta=a", "=1"):
+    err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "--set", "theta=a")
+    assert "condition 'theta' is 'a', expected numbers" in err
+    for setting in ("theta", "theta=", "=1"):
         err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "--set", setting)
         assert f"--set {setting}: expected NAME=VALUE" in err
     err = fail(monkeypatch, capsys, "inspect", __file__)
@@ -120,3 +122,21 @@ def test_shipped_cards() -> None:
 
 def test_version() -> None:
     assert run("--version") == f"calogan {__version__}\n"
+
+
+def test_dead_cells_are_in_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_sample(tmp_path / "run1.root")
+    card = tmp_path / "card.toml"
+    card.write_text(
+        'extends = "lar_photons.toml"\n[[data.dead]]\ncells = [1, 2, 3]\npattern = "run1"\n'
+    )
+    found = run("voxelize", path, "-o", tmp_path / "out.h5", "--config", card)
+    assert "dead cells" in found
+    assert "0.595%" in found  # 3 of 504
+    assert "3 cells are dead in every event (voxels 1, 2, 3)" in found.replace("\n", " ")
+    card.write_text('extends = "lar_photons.toml"\n[[data.dead]]\ncells = [1]\npattern = "("\n')
+    err = fail(monkeypatch, capsys, "voxelize", path, "-o", tmp_path / "b.h5", "--config", card)
+    assert "'data.dead.0.pattern'" in err
+    assert "is no regular expression" in err

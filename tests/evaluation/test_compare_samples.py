@@ -143,3 +143,21 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     for threshold in (-1.0, float("nan")):
         with pytest.raises(CaloganError, match=r"threshold is .* MeV, expected 0 or more"):
             compare(*pair, threshold=threshold, seed=1)
+
+
+def test_dead_cells_are_left_out_of_both_samples() -> None:
+    reference, generated = make_pair(600)
+    dead = np.zeros(reference.energies.shape, np.bool_)
+    dead[::2, [5, 13]] = True
+    found = without_classifiers(reference.without(dead), generated)
+    assert found.settings["dead_cells"] == dead.mean()
+    assert abs(found.response_ratio.value - 1) < 4 * found.response_ratio.uncertainty
+    # Whichever sample has them, and however often it is said.
+    same = without_classifiers(reference.without(dead), generated.without(dead))
+    assert found.to_dict() == same.to_dict()
+    assert found.to_dict() == without_classifiers(reference, generated.without(dead)).to_dict()
+    # What nothing names is missed.
+    unnamed = replace(reference.without(dead), dead=None)
+    missed = without_classifiers(unnamed, generated)
+    assert "dead_cells" not in missed.settings
+    assert missed.response_ratio.value > 1.05

@@ -102,3 +102,15 @@ def test_a_run_is_judged_on_events_it_has_not_seen(
     generator.geometry = rings(1)
     with pytest.raises(CaloganError, match=r"has geometry 'small' .* makes 'rings' with 12"):
         run_on(stores[0], generator, tmp_path)
+
+
+def test_dead_cells_of_the_reference_are_in_the_note(
+    stores: tuple[Path, Path], tmp_path: Path
+) -> None:
+    reference = store.load(stores[0])
+    dead = np.zeros(reference.energies.shape, np.bool_)
+    dead[:300, :4] = True
+    store.save(reference.without(dead), tmp_path / "dead.h5", UNITS)
+    settings = run_on(tmp_path / "dead.h5", fake_generator(stores), tmp_path)
+    assert "12.50% of the cells are dead, and count as dark in both" in str(settings["note"])
+    assert "dead" not in str(run_on(stores[0], fake_generator(stores), tmp_path)["note"])

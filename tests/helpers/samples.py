@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from calogan.card.keys import Card
+from calogan.conditions import Label
 from calogan.showers import Showers
 
 BAD_CONDITIONS: list[tuple[dict[str, Any], str]] = [
@@ -63,6 +65,23 @@ def make_card(**sections: dict[str, object]) -> Card:
 def card_on(data: Path, every: int = 1000, **training: object) -> Card:
     """The card of a training on a store; keywords are keys of [training]."""
     return make_card(data={"train": str(data)}, training=training, selection={"every": every})
+
+
+PARTICLES: dict[str, object] = {"values": ["e-", "gamma"], "branch": "pdg"}
+"""A label, as the card's `[conditions.particle]`."""
+
+
+def make_labelled(n: int, seed: int = 0) -> Showers:
+    """As `make_showers`, electrons and photons; photons leave four fifths of the energy."""
+    showers = make_showers(n, seed)
+    codes = np.random.default_rng([seed, 1]).choice(np.float32([11, 22]), n)
+    visible = np.where(codes == 22, 0.8, 1.0).astype(np.float32)
+    return replace(
+        showers,
+        energies=showers.energies * visible[:, None],
+        conditions={**showers.conditions, "particle": codes},
+        labels={"particle": Label("particle", (11, 22), ("e-", "gamma"))},
+    )
 
 
 def make_showers(n: int, seed: int = 0, like: Showers | None = None) -> Showers:

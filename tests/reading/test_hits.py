@@ -17,8 +17,9 @@ from helpers.rootfiles import (
 )
 from pydantic import ValidationError
 
+from calogan.card.conditions import ConditionCard, LabelCard
 from calogan.card.frame import Frame
-from calogan.card.keys import ConditionCard, Input
+from calogan.card.keys import Input
 from calogan.card.loading import load_card
 from calogan.errors import CaloganError
 from calogan.reading.hits import HitChunk, read_hits
@@ -371,3 +372,48 @@ def test_particles_of_branches(tmp_path: Path) -> None:
     # From (15, 15, 15) along (0.6, 0, 0.8): the plane z = 95 is met 100 mm on, at x = 75.
     along = 0.6 * (x - 75) + 0.8 * (z - 95)
     assert np.allclose(one.hits.coordinates["z"], along + 10, atol=1e-3)
+
+
+def labelled(**source: Any) -> dict[str, Any]:
+    return {"energy": ENERGY, "particle": LabelCard(values=["e-", "gamma"], **source)}
+
+
+def test_labels_come_from_branches(tmp_path: Path) -> None:
+    codes = np.array([11, 22] * 20, np.int32)
+    path = write_sample(tmp_path / "a.root", pdg=codes)
+    (chunk,) = read(path, conditions=labelled(branch="pdg"))
+    assert (chunk.conditions["particle"] == codes).all()
+    codes[7] = 13
+    path = write_sample(tmp_path / "b.root", pdg=codes)
+    with pytest.raises(
+        CaloganError, match=r"'particle' is 13 in event 7 of .*b.root \(1 such.*e- \(11\), gamma"
+    ):
+        read(path, conditions=labelled(branch="pdg"))
+
+
+@pytest.mark.parametrize(
+    ("source", "overrides", "code"),
+    [
+        ({"pattern": "([^_]+)_"}, {}, 22),
+        ({"pattern": "_([0-9]+)"}, {}, 11),
+        ({"value": "gamma"}, {}, 22),
+        ({"value": 11}, {"particle": "gamma"}, 22),
+        ({}, {"particle": 11.0}, 11),
+    ],
+)
+def test_labels_of_whole_files(
+    tmp_path: Path, source: dict[str, Any], overrides: dict[str, Any], code: int
+) -> None:
+    path = write_sample(tmp_path / "gamma_11.root")
+    (chunk,) = read(path, conditions=labelled(**source), overrides=overrides)
+    assert (chunk.conditions["particle"] == code).all()
+
+
+def test_labels_that_are_none(tmp_path: Path) -> None:
+    path = write_sample(tmp_path / "muon_1.root")
+    with pytest.raises(CaloganError, match="finds 'muon', which is no value of it, in the file na"):
+        read(path, conditions=labelled(pattern="([^_]+)_"))
+    with pytest.raises(CaloganError, match="'particle' is 'mu-', expected among e-"):
+        read(path, conditions=labelled(), overrides={"particle": "mu-"})
+    with pytest.raises(CaloganError, match=r"'particle' is 13 in event 0"):
+        read(path, conditions=labelled(), overrides={"particle": 13.0})

@@ -213,3 +213,66 @@ def test_the_same_input_gives_the_same_file(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5") as a, h5py.File(tmp_path / "b.h5") as b:
         assert dict(a.attrs) == dict(b.attrs)
     assert sha256(tmp_path / "a.h5") == sha256(tmp_path / "b.h5")
+
+
+def with_data(card: Card, *dead: dict[str, Any]) -> Card:
+    return Card.model_validate({**card.model_dump(), "data": {"dead": list(dead)}})
+
+
+def test_dead_cells_of_files_and_of_events(tmp_path: Path) -> None:
+    numbers = ak.Array([[3, 500], [], [503]] * 10)
+    for i in range(2):
+        write_sample(tmp_path / f"run{i}.root", 30, seed=i, dead_cells=numbers)
+    card = with_data(load_card(), {"cells": [7, 8]}, {"cells": [100], "pattern": "run1"})
+    voxelize_files([tmp_path / "*.root"], tmp_path / "all.h5", load_card())
+    summary = voxelize_files(
+        [tmp_path / "*.root"], tmp_path / "out.h5", changed(card, dead_branch="dead_cells")
+    )
+    whole, found = store.load(tmp_path / "all.h5"), store.load(tmp_path / "out.h5")
+    expected = np.zeros((60, 504), np.bool_)
+    expected[:, [7, 8]] = True
+    expected[30:, 100] = True
+    for event in range(60):
+        expected[event, np.array(numbers[event % 30], int)] = True
+    assert found.dead is not None
+    np.testing.assert_array_equal(found.dead, expected)
+    np.testing.assert_array_equal(found.energies, np.where(expected, 0, whole.energies))
+    assert summary.dead_energy == pytest.approx(whole.energies[expected].sum(), rel=1e-5) != 0
+    np.testing.assert_array_equal(summary.dead_events, expected.sum(axis=0))
+    assert any("2 cells are dead in every event (voxels 7, 8)" in w for w in summary.warnings)
+    provenance = store.info(tmp_path / "out.h5").provenance
+    assert provenance["dead"] == [
+        {"cells": [7, 8], "pattern": None},
+        {"cells": [100], "pattern": "run1"},
+    ]
+
+
+def test_dead_cells_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_sample(tmp_path / "a.root", 30, dead_cells=ak.Array([[i] for i in range(30)]))
+    monkeypatch.setattr(pipeline, "BLOCK_BYTES", 7 * 4 * 504)
+    voxelize_files([path], tmp_path / "out.h5", changed(load_card(), dead_branch="dead_cells"))
+    dead = store.load(tmp_path / "out.h5").dead
+    assert dead is not None
+    np.testing.assert_array_equal(np.argwhere(dead), [[i, i] for i in range(30)])
+
+
+@pytest.mark.parametrize(
+    ("branch", "message"),
+    [
+        (ak.Array([[504]] * 40), r"a.root: branch 'dead_cells' has voxel 504 as dead.* 0 to 503"),
+        (ak.Array([[-1]] * 40), "has voxel -1 as dead"),
+        (ak.Array([[1.0]] * 40), r"expected integers for \[input\] dead_branch"),
+        (np.ones(40, np.int32), "expected a vector of numbers an event"),
+        (None, r"no branch 'dead_cells' .*set \[input\] dead_branch"),
+    ],
+)
+def test_dead_branches_that_say_no_voxels(tmp_path: Path, branch: Any, message: str) -> None:
+    path = write_sample(tmp_path / "a.root", dead_cells=branch)
+    with pytest.raises(CaloganError, match=message):
+        voxelize_files([path], tmp_path / "out.h5", changed(load_card(), dead_branch="dead_cells"))
+
+
+def test_dead_cells_beyond_the_geometry(tmp_path: Path) -> None:
+    path = write_sample(tmp_path / "a.root")
+    with pytest.raises(CaloganError, match=r"\[data\] dead names voxel 504 as dead"):
+        voxelize_files([path], tmp_path / "out.h5", with_data(load_card(), {"cells": [1, 504]}))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers.rootfiles import SAMPLE
 
-from calogan.card.keys import ConditionCard, Input
+from calogan.card.conditions import ConditionCard
+from calogan.card.keys import Input
 from calogan.errors import CaloganError
 from calogan.reading.hits import read_hits
 from calogan.reading.root_file import expand_files

@@ -64,7 +64,7 @@ def test_iterate(path: Path, sample: Showers) -> None:
 
 def test_info(path: Path, sample: Showers) -> None:
     about = store.info(path)
-    assert (about.n_showers, about.n_voxels, about.version) == (50, 16, store.STORE_VERSION)
+    assert (about.n_showers, about.n_voxels, about.version) == (50, 16, store.OLD_VERSION)
     assert about.conditions == tuple(CONDITIONS)
     assert about.geometry == sample.geometry
     assert about.has_overflow
@@ -229,7 +229,7 @@ def test_row_of_a_bad_value(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("calogan_store", 99, "store of version 99, this program reads version 1"),
+        ("calogan_store", 99, "store of version 99, this program reads version 1 and 2"),
         ("geometry", "{", "attribute 'geometry' .* is not JSON"),
         ("geometry", None, "has no attribute 'geometry'"),
         ("geometry", "{}", r"geometry\.layers: expected a list"),
@@ -319,3 +319,33 @@ def test_attributes_are_json(path: Path) -> None:
     with h5py.File(path) as file:
         assert json.loads(file.attrs["conditions"])[1] == {"name": "theta", "unit": "rad"}
         assert json.loads(file.attrs["geometry"])["name"] == "small"
+
+
+def test_dead_cells(tmp_path: Path, sample: Showers) -> None:
+    dead = np.random.default_rng(1).random(sample.energies.shape) < 0.2
+    killed = sample.without(dead)
+    store.save(killed, tmp_path / "a.h5")
+    found = store.load(tmp_path / "a.h5")
+    assert_same(found, killed)
+    assert found.dead is not None
+    np.testing.assert_array_equal(found.dead, dead)
+    about = store.info(tmp_path / "a.h5")
+    assert (about.version, about.has_dead) == (store.STORE_VERSION, True)
+    pieces = [piece.dead for piece in store.iterate(tmp_path / "a.h5", 20)]
+    np.testing.assert_array_equal(np.concatenate(pieces), dead)
+
+
+def test_another_program_may_leave_noise_in_dead_cells(path: Path, sample: Showers) -> None:
+    """And may be a writer of plain CaloChallenge files."""
+    dead = np.zeros(sample.energies.shape, np.int8)
+    dead[:, 3] = 1
+    with h5py.File(path, "r+") as file:
+        file["dead"] = dead
+        for name in list(file.attrs):
+            del file.attrs[name]
+    found = store.load(path, geometry=sample.geometry)
+    assert not found.energies[:, 3].any()
+    np.testing.assert_array_equal(np.delete(found.energies, 3, 1), np.delete(sample.energies, 3, 1))
+    edit(path, "dead", dead[:, :5])
+    with pytest.raises(CaloganError, match=r"'dead' .* shape \(50, 5\), expected \(50, 16\)"):
+        store.load(path, geometry=sample.geometry)

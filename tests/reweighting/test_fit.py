@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers.refiners import RAW, reference, toy_refiner
 
@@ -20,6 +21,10 @@ def test_training_refuses_what_it_cannot_use() -> None:
     without = Showers(showers.energies, {"energy": showers.incident_energy}, showers.geometry)
     with pytest.raises(CaloganError, match=r"no conditions \['theta'\], it has \['energy'\]"):
         train_refiner(RAW, without, 1)
+    dead = np.zeros(showers.energies.shape, np.bool_)
+    dead[:7, 0] = True
+    with pytest.raises(CaloganError, match="7 of 450 reference showers have dead cells"):
+        train_refiner(RAW, showers.without(dead), 1)
     with pytest.raises(CaloganError, match="300 reference points are too few"):
         train_refiner(RAW, showers.select(slice(300)), 1)
     # Of 450 showers even in log(energy), 112 lie in the band.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.samples import card_on, make_card, make_showers
+from helpers.samples import PARTICLES, card_on, make_card, make_labelled, make_showers
 
 from calogan.bands import in_any
 from calogan.card.keys import Card
@@ -170,3 +170,60 @@ def test_a_band_must_hold_some_showers_and_leave_some(showers: Showers) -> None:
         split_off({"energy": (8.0, 12.0)}, low, "train.h5")
     with pytest.raises(CaloganError, match=r"covers every shower of train.h5"):
         split_off({"energy": (0.5, 12.0)}, low, "train.h5")
+
+
+def labelled_data(showers: Showers, **data: object) -> TrainingData:
+    card = make_card(conditions={"particle": PARTICLES}, data=data)
+    return TrainingData.of(showers, card.condition_list, card.data)
+
+
+@pytest.mark.parametrize("mirror", [[], ["y"]])
+def test_exchanged_labels_give_each_shower_the_other_value(mirror: list[str]) -> None:
+    showers = make_labelled(200)
+    dead = np.zeros(showers.energies.shape, np.bool_)
+    dead[:50, 4] = True
+    showers = showers.without(dead)
+    found = labelled_data(
+        showers,
+        exchange=[{"condition": "particle", "values": ["e-", "gamma"], "mirror": mirror}],
+    ).showers
+    image = mirror_permutations(showers.geometry, mirror)[-1]  # type: ignore[arg-type]
+    assert len(found) == 400
+    assert found.dead is not None
+    codes = showers.conditions["particle"]
+    expected = {
+        (float(code), *energies, *alive)
+        for values, moved in ((codes, np.arange(16)), (33 - codes, image))
+        for code, energies, alive in zip(
+            values, showers.energies[:, moved], dead[:, moved], strict=True
+        )
+    }
+    rows = zip(found.conditions["particle"], found.energies, found.dead, strict=True)
+    assert {(float(code), *energies, *alive) for code, energies, alive in rows} == expected
+
+
+def test_values_that_no_shower_has_are_not_learned() -> None:
+    showers = make_labelled(200)
+    electrons = showers.select(showers.conditions["particle"] == 11)
+    with pytest.raises(CaloganError, match=r"no training shower has particle gamma \(22\)"):
+        labelled_data(electrons)
+    exchange = [{"condition": "particle", "values": ["e-", "gamma"]}]
+    found = labelled_data(electrons, exchange=exchange)
+    assert found.inputs[:, 2:].mean(axis=0).tolist() == [0.5, 0.5]
+    assert found.columns == (1, 1, 2)
+
+
+def test_a_store_with_other_labels_than_the_card_is_refused(tmp_path: Path) -> None:
+    showers = make_labelled(200)
+    showers.conditions["particle"][3] = 13
+    store.save(showers, tmp_path / "a.h5")
+    card = make_card(conditions={"particle": PARTICLES}, data={"train": str(tmp_path / "a.h5")})
+    with pytest.raises(CaloganError, match=r"holds particle 13, but the card's values are e- \(11"):
+        train(card, tmp_path / "run")
+
+
+def test_a_store_that_does_not_mark_the_dead_cells_of_the_card_is_refused(tmp_path: Path) -> None:
+    store.save(make_showers(200), tmp_path / "a.h5")
+    card = make_card(data={"train": str(tmp_path / "a.h5"), "dead": [{"cells": [3]}]})
+    with pytest.raises(CaloganError, match=r"names dead cells, but .*a\.h5 marks none"):
+        train(card, tmp_path / "run")

@@ -47,7 +47,7 @@ def test_cells_start_as_often_lit_as_in_the_data() -> None:
 
     before = off()
     alike = np.arange(geometry.n_voxels)
-    match_start(model, showers, inputs, THRESHOLD, alike, seed=1)
+    match_start(model, showers, inputs, THRESHOLD, alike, np.arange(geometry.n_voxels), seed=1)
     after = off()
     assert min(before) > 0.2
     assert max(after) < 0.15
@@ -60,7 +60,15 @@ def test_groups_of_voxels_are_moved_together() -> None:
     inputs = network_input(card.condition_list, showers.conditions)
     mean = np.full(geometry.n_voxels, 0.1 / geometry.n_voxels, np.float32)
     model = build_generator(card.generator, geometry, 2, mean)
-    match_start(model, showers, inputs, THRESHOLD, geometry.layer_index, seed=1)
+    match_start(
+        model,
+        showers,
+        inputs,
+        THRESHOLD,
+        geometry.layer_index,
+        np.arange(geometry.n_voxels),
+        seed=1,
+    )
     for name in ("cell_chance", "voxels"):
         bias = model.get_layer(name).get_weights()[1]
         for part in geometry.slices:

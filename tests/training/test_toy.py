@@ -7,6 +7,8 @@ learned this if at any energy its modes come in the right proportions and look a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.samples import make_card
@@ -147,7 +149,11 @@ def showers() -> Showers:
     ids=lambda training: "-".join([training["loss"], *list(training)[1:]]),
 )
 def test_it_learns_modes_and_densities(showers: Showers, training: dict[str, object]) -> None:
-    card = toy_card(**training)
+    check(learned(showers, toy_card(**training)))
+
+
+def learned(showers: Showers, card: Card) -> dict[float, Array]:
+    """The shares at each of `INPUTS` of a generator trained on these showers."""
     trainer = new_trainer(card, showers)
     trainer.advance(card.training.updates)
     rng = np.random.default_rng(1)
@@ -164,7 +170,25 @@ def test_it_learns_modes_and_densities(showers: Showers, training: dict[str, obj
             assert response.mean() == pytest.approx(SAMPLING_FRACTION, rel=0.05)
             assert response.std() == pytest.approx(SAMPLING_FRACTION * RESOLUTION, rel=0.5)
             found[at] = fractions / response[:, None]
-    check(found)
+    return found
+
+
+def with_dead_cells(showers: Showers) -> Showers:
+    """Of every three showers one lacks the first cell, one the last, and one none."""
+    dead = np.zeros(showers.energies.shape, np.bool_)
+    dead[0::3, 0] = dead[1::3, 3] = True
+    return showers.without(dead)
+
+
+def test_it_learns_modes_in_cells_that_are_dead_in_some_showers(showers: Showers) -> None:
+    """A shower whose main cell is dead looks like none of the modes."""
+    check(learned(with_dead_cells(showers), toy_card()))
+
+
+def test_dead_cells_that_nothing_names_spoil_what_is_learned(showers: Showers) -> None:
+    unnamed = replace(with_dead_cells(showers), dead=None)
+    with pytest.raises(AssertionError):
+        check(learned(unnamed, toy_card()))
 
 
 def test_the_check_passes_the_truth() -> None:

@@ -26,7 +26,7 @@ from calogan.reading.dialects.arrays import (
     scaled,
     type_of,
 )
-from calogan.reading.dialects.dialect import Contents, Dialect, Events, Particles
+from calogan.reading.dialects.dialect import Contents, DeadCells, Dialect, Events, Particles
 from calogan.reading.root_file import Tree, branch_names, open_root
 from calogan.reading.suggest import plan_card
 from calogan.reading.voxelize import Hits
@@ -65,6 +65,9 @@ def read(
             key = f"[conditions.{name}] branch"
             source.require(branch, key, f", or give a constant with --set {name}=VALUE")
         wanted = [*cells, *input.overflow_cells, *input.branches.values()]
+        if input.dead_branch is not None:
+            tree.require(input.dead_branch, "[input] dead_branch")
+            wanted.append(input.dead_branch)
         truth = [*columns.values(), *input.particle.values()]
         if source is tree:
             wanted += truth
@@ -82,6 +85,7 @@ def read(
                 start,
                 tree.entries,
                 _particles(beside, input, source.where, start) if input.particle else None,
+                _dead_cells(arrays, input, tree.where),
             )
 
 
@@ -130,12 +134,9 @@ def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
             continue
         others, values = jagged(arrays[branch], branch, where)
         check_lengths(offsets, others, reference, branch, where, start)
-        if role in INDEX_ROLES and values.dtype.kind == "f":
-            raise CaloganError(
-                f"branch '{branch}' in {where} is {type_of(arrays[branch])}, expected integers for "
-                f"[input.branches] {role}"
-            )
-        if role not in INDEX_ROLES:
+        if role in INDEX_ROLES:
+            _check_integers(values, arrays, branch, where, f"[input.branches] {role}")
+        else:
             values = checked_finite(values, role, branch, offsets, where, start)
             values = scaled(
                 values,
@@ -145,6 +146,22 @@ def _jagged_hits(arrays: Any, input: Input, where: str, start: int) -> Hits:
     check_energy(energy, offsets, f"branch '{reference}'", where, start)
     factor = ENERGY_UNITS[input.energy_unit]
     return Hits(offsets, scaled(energy, factor), input.layout, coordinates)
+
+
+def _check_integers(values: NDArray[Any], arrays: Any, branch: str, where: str, key: str) -> None:
+    if values.dtype.kind == "f":
+        raise CaloganError(
+            f"branch '{branch}' in {where} is {type_of(arrays[branch])}, expected integers for "
+            f"{key}"
+        )
+
+
+def _dead_cells(arrays: Any, input: Input, where: str) -> DeadCells | None:
+    if input.dead_branch is None:
+        return None
+    offsets, voxels = jagged(arrays[input.dead_branch], input.dead_branch, where)
+    _check_integers(voxels, arrays, input.dead_branch, where, "[input] dead_branch")
+    return DeadCells(np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), voxels)
 
 
 def _cell_hits(arrays: Any, input: Input, where: str, start: int, cells: list[str]) -> Hits:

@@ -35,6 +35,21 @@ class Particles:
 
 
 @dataclass(frozen=True, eq=False)
+class DeadCells:
+    """Cells of some events that were not read out, (n_dead,) each."""
+
+    event: NDArray[np.intp]
+    """Counted from 0 among these events."""
+    voxel: NDArray[Any]
+    """Counted from 0 in the geometry's order."""
+
+    def select(self, keep: NDArray[np.bool_]) -> DeadCells:
+        """Those of the events that are kept, which are counted anew."""
+        here = keep[self.event]
+        return DeadCells((np.cumsum(keep) - 1)[self.event[here]], self.voxel[here])
+
+
+@dataclass(frozen=True, eq=False)
 class Events:
     """Consecutive events of one file."""
 
@@ -47,6 +62,8 @@ class Events:
     entries: int
     """Entries of the whole file."""
     particles: Particles | None = None
+    dead: DeadCells | None = None
+    """None where the file does not say them."""
 
 
 @dataclass(frozen=True)

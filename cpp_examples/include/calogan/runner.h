@@ -103,6 +103,11 @@ CALOGAN_PUBLIC double calogan_readout_threshold(const calogan_generator* generat
 CALOGAN_PUBLIC size_t calogan_n_conditions(const calogan_generator* generator);
 CALOGAN_PUBLIC calogan_status calogan_get_condition(const calogan_generator* generator, size_t i,
                                                     calogan_condition* out);
+/* The values that condition i may take alone, such as PDG codes, with their names (as long as the
+ * generator lives); 0 of them: all in its range. */
+CALOGAN_PUBLIC size_t calogan_n_labels(const calogan_generator* generator, size_t i);
+CALOGAN_PUBLIC calogan_status calogan_get_label(const calogan_generator* generator, size_t i,
+                                                size_t k, double* value, const char** name);
 CALOGAN_PUBLIC size_t calogan_n_layers(const calogan_generator* generator);
 CALOGAN_PUBLIC const char* calogan_layer_name(const calogan_generator* generator, size_t i);
 /* n_cells: room in cells, at least calogan_n_voxels(). */

@@ -57,6 +57,12 @@ class Span {
   std::size_t size_;
 };
 
+/// A value that a condition may take, and what users call it.
+struct Label {
+  double value;      ///< a whole number, such as a particle's PDG code
+  std::string name;  ///< "e-"
+};
+
 /// One quantity that a shower is conditioned on, and the range that the training covered.
 struct Condition {
   std::string name;  ///< "energy" (always the first), "theta", ...
@@ -64,6 +70,9 @@ struct Condition {
   double low;
   double high;
   bool logarithmic;  ///< the network sees the logarithm, and draws in [low, high] are log-uniform
+  /// Not empty: only these values are taken, extrapolation or not; low and high are the least and the
+  /// greatest of them, and there is no unit.
+  std::vector<Label> labels;
 };
 
 /// One cell (voxel) of the calorimeter. Positions are in the model's frame: that of the showers it
