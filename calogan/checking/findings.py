@@ -123,7 +123,9 @@ def _cells(one: Scan) -> list[Finding]:
     level: Level = "fine" if judged else "look"
     if dead.size:
         level = "wrong"
-        words = f"{dead.size:,} of {judged:,} cells: {_named(dead, one)}; name them in [[data.dead]] of the card"
+        words = (
+            f"{dead.size:,} of {judged:,} cells: {_named(dead, one)}; name them in [[data.dead]]"
+        )
     hot = hot_cells(one.lit, one.geometry)
     hot_words = "none lit far more often than those around it"
     if hot.size:

@@ -11,13 +11,13 @@ from rich.progress import Progress as Bar
 from typer.core import TyperCommand
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out, parse_settings
-from calogan.conditions import AnyCondition, Label
 from calogan.errors import CaloganError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from calogan.conditions import AnyCondition
     from calogan.generating.generator import Generator
     from calogan.writing.target import Names
 
@@ -261,6 +261,8 @@ def drawn_conditions(
     """Name to values (n,): drawn between the two ends, or of the labels, asked for."""
     import numpy as np
 
+    from calogan.conditions import Label
+
     missing = [c.name for c in generator.conditions if c.name not in asked]
     if missing:
         options = " ".join(f"--{c.name} {_as_option(c)}" for c in generator.conditions)
@@ -278,6 +280,8 @@ def drawn_conditions(
 
 
 def _as_option(condition: AnyCondition) -> str:
+    from calogan.conditions import Label
+
     if isinstance(condition, Label):
         return ",".join(condition.names)
     return f"{condition.low:g}:{condition.high:g}"
@@ -290,6 +294,8 @@ def _condition_options(
 
     Of a label --NAME VALUE,VALUE: what is drawn from. Else the ends of a range, or one value.
     """
+    from calogan.conditions import Label
+
     by_name = {c.name: c for c in conditions}
     known = [*by_name]
     flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") else [a])]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calogan.cli.shared import app, err, import_tensorflow_quietly, out, parse_bands
-from calogan.conditions import Label
 from calogan.errors import CaloganError, nearest
 
 if TYPE_CHECKING:
@@ -201,6 +200,7 @@ def _generate(
 ) -> Showers:
     """Showers at conditions drawn from the trained range, or from `where`."""
     from calogan.cli.generating import drawn_conditions
+    from calogan.conditions import Label
 
     _check_known(where, [c.name for c in generator.conditions], f"generator '{generator.name}'")
     asked = {}
