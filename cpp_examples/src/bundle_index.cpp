@@ -39,7 +39,7 @@ Condition read_condition(const Field& field) {
     field.fail("field ", scale.path(), " is \"", scale.string(), "\", expected \"log\" or \"linear\"");
   }
   return {std::string(field["name"].string()), std::string(field["unit"].string()), infinity,
-          -infinity, scale.string() == "log"};
+          -infinity, scale.string() == "log", {}};
 }
 
 Reach read_reach(const Field& field, const Condition& condition) {
