@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError, model_validator
 
 from calogan.card.keys import Card
-from calogan.card.loading import DEFAULT_CARD, explain, load_card
+from calogan.card.loading import explain, load_card, presets
 from calogan.errors import CaloganError
 from calogan.files import parse_toml, read_text
 
@@ -86,7 +86,8 @@ def load_campaign(path: str | Path) -> Campaign:
     except ValidationError as error:
         raise CaloganError(explain(error, str(path), CampaignCard)) from error
     base = path.parent / card.card
-    shipped = card.card == DEFAULT_CARD and not base.exists()
+    shipped = card.card.removesuffix(".toml")
+    preset = shipped if shipped in presets() and not base.exists() else None
     changes = card.members or _combinations(card.matrix, path)
     members = []
     for name, keys in changes.items():
@@ -96,16 +97,17 @@ def load_campaign(path: str | Path) -> Campaign:
                 "since a folder is named so"
             )
         try:
-            members.append(_member(name, None if shipped else base, [card.run, keys], card.test))
+            members.append(_member(name, base, preset, [card.run, keys], card.test))
         except CaloganError as error:
             raise CaloganError(f"{path}: member '{name}': {error}") from error
     return Campaign(card.name, tuple(members), card.cluster)
 
 
 def _member(
-    name: str, base: Path | None, tables: list[dict[str, Any]], test: list[str]
+    name: str, base: Path, preset: str | None, tables: list[dict[str, Any]], test: list[str]
 ) -> MemberPlan:
-    card = load_card(base, tables=[_nested(table) for table in tables])
+    nested = [_nested(table) for table in tables]
+    card = load_card(base, tables=nested) if preset is None else load_card(None, (), nested, preset)
     tags = card.tags
 
     def placed(text: str) -> str:

@@ -31,7 +31,10 @@ FormatOption = Annotated[
 ]
 ParticleOption = Annotated[
     str | None,
-    typer.Option(help="calochallenge: name in the binning XML, such as photon, electron, pion."),
+    typer.Option(
+        "--xml-particle",
+        help="calochallenge: name in the binning XML, such as photon, electron, pion.",
+    ),
 ]
 NamesOption = Annotated[
     Path | None,
@@ -91,7 +94,7 @@ def generate(
         typer.Option("--refiner", help="Made by refine: keep only showers that it accepts."),
     ] = None,
     form: FormatOption = None,
-    particle: ParticleOption = None,
+    xml_particle: ParticleOption = None,
     config: NamesOption = None,
 ) -> None:
     """Generate showers into a store like any other, or into files that other programs read.
@@ -113,7 +116,7 @@ def generate(
 
       calogan generate generator.json --energy 10 --theta 0.1 -n 100 -o showers.csv
 
-      calogan generate g.json --energy 1:16 -o x.h5 --format calochallenge --particle electron
+      calogan generate g.json --energy 1:16 -o x.h5 --format calochallenge --xml-particle electron
     """
     from calogan.generating.generator import Generator
     from calogan.generating.output import generate_file
@@ -147,7 +150,7 @@ def generate(
             output,
             seed,
             form=wanted,
-            particle=particle,
+            particle=xml_particle,
             names=_names(config),
             like=like,
             allow_extrapolation=allow_extrapolation,
@@ -165,7 +168,7 @@ def convert(
         Path, typer.Option("--output", "-o", help="File to write; its ending says the format.")
     ],
     form: FormatOption = None,
-    particle: ParticleOption = None,
+    xml_particle: ParticleOption = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -196,7 +199,7 @@ def convert(
 
       calogan convert showers.h5 -o hits.root
 
-      calogan convert showers.h5 -o dataset_2.h5 --format calochallenge --particle electron
+      calogan convert showers.h5 -o dataset_2.h5 --format calochallenge --xml-particle electron
 
       calogan convert dataset_2_1.hdf5 --preset calochallenge -o train.h5 --geometry mesh.toml
 
@@ -217,8 +220,8 @@ def convert(
             wanted,
             card=card,
             overrides=parse_settings(settings or []),
-            geometry=None if geometry is None else Geometry.load(geometry, particle),
-            particle=particle,
+            geometry=None if geometry is None else Geometry.load(geometry, xml_particle),
+            particle=xml_particle,
             progress=lambda done: bar.update(task, completed=done),
         )
     if found.voxelized is not None and card is not None:

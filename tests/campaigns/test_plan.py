@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -82,9 +81,9 @@ def test_the_cards_of_the_documents_load(tmp_path: Path) -> None:
     assert (low.card.conditions["energy"].high, high.card.conditions["energy"].low) == (10, 5)
     assert low.card.tags == {"particle": 22}
     page = (cards / "campaigns.md").read_text(encoding="utf-8")
-    block = re.search(r"In general:\n\n((?:    .*\n|\n)+)", page)
+    block = re.search(r"In general:.*?```toml\n(.*?)```", page, re.DOTALL)
     assert block
-    text = textwrap.dedent(block[1]).replace('"photons.toml"', '"lar_photons.toml"')
+    text = block[1].replace('"photons.toml"', '"lar_photons.toml"')
     members = load_campaign(write(tmp_path, text)).members
     assert len(members) == 12
     assert members[2].name == "particle_22-eta_0.25_0.3-energy_1_12"

