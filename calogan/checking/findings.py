@@ -106,7 +106,7 @@ def _layers(one: Scan) -> list[Finding]:
     dark = [
         layer.name
         for layer, voxels in zip(one.geometry.layers, one.geometry.slices, strict=True)
-        if not one.lit[voxels].any()
+        if one.read[voxels].any() and not one.lit[voxels].any()
     ]
     if not dark:
         return []
@@ -115,8 +115,7 @@ def _layers(one: Scan) -> list[Finding]:
 
 
 def _cells(one: Scan) -> list[Finding]:
-    dead, judged = dead_cells(one.lit, one.geometry)
-    dead = dead[~one.masked[dead]]
+    dead, judged = dead_cells(one.lit, one.read, one.geometry)
     words = f"none of {judged:,} cells that the showers are enough to judge" if judged else (
         "too few showers to judge any cell"
     )  # fmt: skip
@@ -126,7 +125,7 @@ def _cells(one: Scan) -> list[Finding]:
         words = (
             f"{dead.size:,} of {judged:,} cells: {_named(dead, one)}; name them in [[data.dead]]"
         )
-    hot = hot_cells(one.lit, one.geometry)
+    hot = hot_cells(one.lit, one.read, one.geometry)
     hot_words = "none lit far more often than those around it"
     if hot.size:
         hot_words = f"{hot.size:,} lit far more often than any beside them: {_named(hot, one)}"

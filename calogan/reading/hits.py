@@ -95,6 +95,11 @@ def _read_file(
     columns = {name: card.branch for name, card in sources.items() if card.branch is not None}
     for events in BY_NAME[input.dialect].read(path, input, columns, chunk_bytes):
         n = len(events.hits)
+        if input.dead_branch is not None and events.dead is None:
+            raise CaloganError(
+                f"{path}: [input] dead_branch has no use for dialect {input.dialect}, whose files "
+                "do not say which cells are dead; leave it out, or name them in [[data.dead]]"
+            )
         values = {name: np.full(n, value) for name, value in constants.items()}
         values |= events.columns
         particles, frames = events.particles, None

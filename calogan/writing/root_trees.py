@@ -24,8 +24,8 @@ from calogan.units import ANGLE_UNITS, ENERGY_UNITS, LENGTH_UNITS
 from calogan.writing.calochallenge import in_xml_order
 from calogan.writing.target import Names, Target
 
-COUNTER = "n_hits"
-"""Branch that says how many hits an event has, beside jagged ones."""
+HITS, COUNTER = "hits", "n_hits"
+"""Vectors of hits, and the branch beside them that says how many an event has."""
 
 
 def write_par04(parts: Iterable[Showers], target: Target) -> None:
@@ -56,9 +56,10 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
 
     A hit is a cell with energy, at the middle of the cell. Energies, and conditions from a branch,
     are in the card's units: in single precision where those are MeV and the condition's own, else
-    in double, so that reading gives the same numbers again. Event weights, and energy outside the
-    cells that has no branch, are left out.
+    in double, so that reading gives the same numbers again. Event weights are left out, as are energy
+    outside the cells and dead cells that the card names no branch for.
     """
+    import awkward as ak
     import uproot
 
     names = target.names or _default_names(target)
@@ -68,6 +69,8 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
     types: dict[str, dict[str, Any]] = {}
     hits = types.setdefault(input.tree, {})
     hits |= _hit_types(input, cells, target.geometry.n_voxels)
+    if input.dead_branch is not None:
+        hits[input.dead_branch] = ak.types.ListType(ak.types.NumpyType("int32"))
     beside = types.setdefault(input.condition_tree or input.tree, {})
     taken = {COUNTER, *input.branches.values()} if beside is hits else set()
     for branch, factor in columns.values():
@@ -84,7 +87,10 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
     ):
         for tree, branches in types.items():
             file.mktree(
-                tree, branches, counter_name=lambda _: COUNTER, field_name=lambda _, inner: inner
+                tree,
+                branches,
+                counter_name=lambda counted: COUNTER if counted == HITS else f"n_{counted}",
+                field_name=lambda _, inner: inner,
             )
         for part in parts:
             _check_sign(part, target)
@@ -92,6 +98,8 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
             filled[input.tree] |= (
                 _jagged(part, input, cells) if cells else _dense(part, input, target)
             )
+            if input.dead_branch is not None:
+                filled[input.tree][input.dead_branch] = _dead(part)
             for name, (branch, factor) in columns.items():
                 kind = beside[branch]
                 values = part.conditions[name].astype(np.float64) / factor
@@ -185,7 +193,7 @@ def _hit_types(input: Input, cells: dict[Role, NDArray[Any]], n_voxels: int) -> 
     record = ak.types.RecordType(
         [ak.types.NumpyType(kind.name) for kind in kinds], [*input.branches.values()]
     )
-    return {"hits": ak.types.ListType(record)}
+    return {HITS: ak.types.ListType(record)}
 
 
 def _jagged(part: Showers, input: Input, cells: dict[Role, NDArray[Any]]) -> dict[str, Any]:
@@ -201,7 +209,15 @@ def _jagged(part: Showers, input: Input, cells: dict[Role, NDArray[Any]]) -> dic
         for role, branch in input.branches.items()
     }
     counts = np.bincount(event, minlength=len(part))
-    return {"hits": ak.unflatten(ak.zip(columns), counts)}
+    return {HITS: ak.unflatten(ak.zip(columns), counts)}
+
+
+def _dead(part: Showers) -> Any:
+    """The numbers of the dead voxels of each shower, n * var * int32."""
+    import awkward as ak
+
+    dead = np.zeros(part.energies.shape, np.bool_) if part.dead is None else part.dead
+    return ak.unflatten(np.nonzero(dead)[1].astype(np.int32), dead.sum(axis=1))
 
 
 def _dense(part: Showers, input: Input, target: Target) -> dict[str, Any]:

@@ -72,15 +72,34 @@ def test_cells_of_rings(tmp_path: Path) -> None:
         {"layers": [{**layer, "alpha": {**full, "n": n}} for n in (6, 1)]}
     )
     lit = np.rint(2000 * np.exp(-geometry.radii / 2)).astype(int)
-    assert dead_cells(lit, geometry)[0].size == hot_cells(lit, geometry).size == 0
+    read = np.full_like(lit, 2000)
+    assert dead_cells(lit, read, geometry)[0].size == hot_cells(lit, read, geometry).size == 0
     killed = lit.copy()
     killed[[geometry.grids[0][2, 0], geometry.grids[1][3, 0]]] = 0
-    dead, judged = dead_cells(killed, geometry)
+    dead, judged = dead_cells(killed, read, geometry)
     assert dead.tolist() == [geometry.grids[0][2, 0], geometry.grids[1][3, 0]]
     assert judged == geometry.n_voxels
     killed[geometry.grids[0][6, 5]] = 1500
-    assert hot_cells(killed, geometry).tolist() == [geometry.grids[0][6, 5]]
-    assert dead_cells(np.minimum(lit, 3), geometry)[1] == 0
+    assert hot_cells(killed, read, geometry).tolist() == [geometry.grids[0][6, 5]]
+    assert dead_cells(np.minimum(lit, 3), read, geometry)[1] == 0
+
+
+def test_cells_that_are_marked_as_dead_are_not_judged_by_the_rest(
+    sample: Path, tmp_path: Path
+) -> None:
+    """Marked in all showers but four, in every second one, and a whole layer in all."""
+    showers = store.load(sample)
+    front, middle, back = showers.geometry.grids
+    dead = np.zeros(showers.energies.shape, np.bool_)
+    dead[:, middle.ravel()[::5]] = True
+    for cell in middle.ravel()[::5].tolist():
+        dead[np.random.default_rng(cell).choice(len(showers), 4), cell] = False
+    dead[::2, middle.ravel()[2::5]] = True
+    dead[:, back] = True
+    store.save(showers.without(dead), tmp_path / "marked.h5")
+    assert found(tmp_path / "marked.h5") == {}
+    store.save(showers.without(dead & (showers.geometry.layer_index == 2)), tmp_path / "back.h5")
+    assert found(tmp_path / "back.h5") == {}
 
 
 @pytest.mark.parametrize("factor, words", [(1e3, "206.*are the deposits in MeV"), (1e-4, "MeV")])

@@ -204,3 +204,33 @@ def test_names_of_a_dialect_that_is_no_tree() -> None:
     assert Names.of_provenance(usual, geometry) is not None
     layers = [{**layer, "z": None} for layer in geometry.to_dict()["layers"]]
     assert Names.of_provenance(usual, Geometry.from_dict({"layers": layers})) is None
+
+
+@pytest.mark.parametrize("layout", ["xyz", "cells"])
+def test_dead_cells_have_a_branch_where_the_card_names_one(layout: str, tmp_path: Path) -> None:
+    showers = make_showers(50)
+    dead = np.random.default_rng(2).random(showers.energies.shape) < 0.2
+    dead[4] = False
+    showers = showers.without(dead)
+    card = make_card(input={"layout": layout, "dead_branch": "broken"}, conditions=SOURCES)
+    found = there_and_back(showers, card, tmp_path)
+    assert found.dead is not None
+    np.testing.assert_array_equal(found.dead, dead)
+    np.testing.assert_array_equal(found.energies, showers.energies)
+    unmarked = convert_file(tmp_path / "a.h5", tmp_path / "d.root", ROOT)
+    assert unmarked.left_out == ("which cells are dead",)
+
+
+def test_energy_in_no_layer_has_no_branch_and_that_is_said(tmp_path: Path) -> None:
+    showers = make_showers(50)
+    layers = showers.geometry.n_layers
+    cells = [f"out_{k}" for k in range(layers)]
+    card = make_card(
+        input={"layout": "cells", "overflow_cells": cells}, conditions=SOURCES
+    )
+    overflow = np.ones((len(showers), layers + 1), np.float32)
+    for last, left_out in ((0, ()), (7, ("energy outside the cells",))):
+        overflow[:, -1] = last
+        store.save(replace(showers, overflow=overflow), tmp_path / "a.h5")
+        found = convert_file(tmp_path / "a.h5", tmp_path / "b.root", ROOT, card=card)
+        assert found.left_out == left_out
