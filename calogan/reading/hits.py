@@ -15,6 +15,7 @@ from calogan.card.conditions import AnyConditionCard, ConditionCard
 from calogan.card.frame import Frame
 from calogan.card.keys import Input
 from calogan.errors import CaloganError, nearest
+from calogan.geometry import Geometry
 from calogan.reading.dialects.dialect import DeadCells
 from calogan.reading.dialects.registry import BY_NAME
 from calogan.reading.frame import MISSING, find_frames, particle_values, to_shower
@@ -152,6 +153,23 @@ def _drop(
     if dropped := int((keep & ~good).sum()):
         left_out[why] = dropped
     return keep & good
+
+
+def numbers_of_layers(input: Input, geometry: Geometry) -> list[int]:
+    """What the file calls each of the geometry's layers.
+
+    Raises CaloganError if [input] layer_numbers does not say that of each layer once.
+    """
+    numbers = input.layer_numbers or [*range(geometry.n_layers)]
+    if len(numbers) != geometry.n_layers:
+        raise CaloganError(
+            f"[input] layer_numbers has {len(numbers)} numbers, but geometry '{geometry.name}' has "
+            f"{geometry.n_layers} layers: expected one for each, in their order"
+        )
+    twice = sorted({n for n in numbers if numbers.count(n) > 1})
+    if twice:
+        raise CaloganError(f"[input] layer_numbers has {twice} twice, expected each number once")
+    return numbers
 
 
 def _numbered(hits: Hits, numbers: Sequence[int]) -> Hits:

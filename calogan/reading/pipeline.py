@@ -17,7 +17,7 @@ from calogan.errors import CaloganError
 from calogan.files import sha256
 from calogan.geometry import Geometry
 from calogan.reading.doubts import doubt_entries, doubt_units
-from calogan.reading.hits import SEVERAL_PRIMARIES, HitChunk, read_hits
+from calogan.reading.hits import SEVERAL_PRIMARIES, HitChunk, numbers_of_layers, read_hits
 from calogan.reading.root_file import expand_files
 from calogan.reading.store import StoreWriter
 from calogan.reading.voxelize import Hits, Voxels, voxelize
@@ -87,6 +87,7 @@ def voxelize_files(
     """
     paths, named_again = expand_files(files or card.input.files)
     geometry = card.build_geometry()
+    numbers_of_layers(card.input, geometry)  # raises
     conditions = [(c.name, c.unit) for c in card.condition_list]
     summary = VoxelizeSummary(Path(output), tuple(layer.name for layer in geometry.layers))
     summary.overflow = np.zeros(geometry.n_layers + 1)

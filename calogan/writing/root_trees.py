@@ -19,6 +19,7 @@ from calogan.card.loading import load_card
 from calogan.errors import CaloganError
 from calogan.files import atomic_path, writing
 from calogan.geometry import Geometry
+from calogan.reading.hits import numbers_of_layers
 from calogan.showers import Showers
 from calogan.units import ANGLE_UNITS, ENERGY_UNITS, LENGTH_UNITS
 from calogan.writing.calochallenge import in_xml_order
@@ -156,12 +157,7 @@ def _cell_table(geometry: Geometry, input: Input) -> dict[Role, NDArray[Any]]:
             a[grid], b[grid] = a[grid] * np.cos(b[grid]), a[grid] * np.sin(b[grid])
     layers = geometry.layer_index
     z = np.array([np.nan if span is None else 0.5 * (span[0] + span[1]) for span in depth])[layers]
-    numbers = np.array(input.layer_numbers or range(geometry.n_layers))
-    if len(numbers) != geometry.n_layers:
-        raise CaloganError(
-            f"[input] layer_numbers has {len(numbers)} numbers, but geometry '{geometry.name}' has "
-            f"{geometry.n_layers} layers; give the card that the showers were read by"
-        )
+    numbers = np.array(numbers_of_layers(input, geometry))
     values = {
         "x": a, "y": b, "z": z, "r": np.hypot(a, b), "phi": np.arctan2(b, a),
         "layer": numbers[layers], "first": first, "second": second,

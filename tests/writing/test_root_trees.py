@@ -225,9 +225,7 @@ def test_energy_in_no_layer_has_no_branch_and_that_is_said(tmp_path: Path) -> No
     showers = make_showers(50)
     layers = showers.geometry.n_layers
     cells = [f"out_{k}" for k in range(layers)]
-    card = make_card(
-        input={"layout": "cells", "overflow_cells": cells}, conditions=SOURCES
-    )
+    card = make_card(input={"layout": "cells", "overflow_cells": cells}, conditions=SOURCES)
     overflow = np.ones((len(showers), layers + 1), np.float32)
     for last, left_out in ((0, ()), (7, ("energy outside the cells",))):
         overflow[:, -1] = last
