@@ -43,6 +43,16 @@ def dead_cells(
     return np.flatnonzero(judged & (lit < DEAD * expected)), int(judged.sum())
 
 
+def dark_layers(lit: NDArray[np.int64], geometry: Geometry) -> NDArray[np.intp]:
+    """Layers that no shower lights, though those before and behind tell that some should.
+
+    Showers that end before the last layer are no fault. `lit` is that of `dead_cells`.
+    """
+    counts = np.array([lit[voxels].sum() for voxels in geometry.slices], float)
+    told = np.nan_to_num(_along(counts, closed=False), nan=np.inf)
+    return np.flatnonzero((counts == 0) & (told >= FEWEST))
+
+
 def _rate(lit: NDArray[np.int64], read: NDArray[np.int64]) -> NDArray[np.float64]:
     """How often a cell is lit in the showers in which it is read; NaN where those are too few."""
     rate: NDArray[np.float64] = lit / np.maximum(read, 1)
@@ -86,7 +96,7 @@ def hot_cells(
     """Cells that are lit far more often than any of their up to eight neighbours.
 
     The cell at the middle of a layer's showers, and those beside it, may be: they are not judged,
-    and of cylindrical layers not the two rings at the axis; nor are cells beside which none is read.
+    and of cylindrical layers not the two rings at the axis; nor those beside which none is read.
     `lit` and `read` are those of `dead_cells`.
     """
     found = []

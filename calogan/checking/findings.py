@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from calogan.card.conditions import AnyConditionCard
-from calogan.checking.cells import dead_cells, hot_cells
+from calogan.checking.cells import dark_layers, dead_cells, hot_cells
 from calogan.checking.scan import Scan
 from calogan.conditions import AnyCondition
 from calogan.reading.pipeline import OUTSIDE_WARNING
@@ -110,8 +110,14 @@ def _layers(one: Scan) -> list[Finding]:
     ]
     if not dark:
         return []
-    words = f"no shower has energy in {_few(dark)}; is the layer read, or its number another?"
-    return [Finding("dark layers", str(one.path), "wrong", words)]
+    if missed := {one.geometry.layers[k].name for k in dark_layers(one.lit, one.geometry)} & {
+        *dark
+    }:
+        names = _few([name for name in dark if name in missed])
+        words = f"no shower has energy in {names}; is the layer read, or its number another?"
+        return [Finding("dark layers", str(one.path), "wrong", words)]
+    words = f"no shower has energy in {_few(dark)}; the layers beside hardly have any"
+    return [Finding("dark layers", str(one.path), "look", words)]
 
 
 def _cells(one: Scan) -> list[Finding]:

@@ -388,8 +388,9 @@ def geometry_of(about: StoreInfo, path: str | Path, given: Geometry | None = Non
     """
     if about.geometry is None and given is None:
         raise CaloganError(
-            f"{path} is a CaloChallenge file without its geometry; give it, for example "
-            'Geometry.load("binning_dataset_2.xml")'
+            f"{path} is a CaloChallenge file without its geometry; give it (`calogan check`: "
+            '--geometry binning_dataset_2.xml; Python: Geometry.load("binning_dataset_2.xml")), or '
+            "make it a store with `calogan voxelize --preset calochallenge`"
         )
     if about.geometry is not None and given is not None and about.geometry != given:
         raise CaloganError(

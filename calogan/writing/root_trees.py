@@ -57,8 +57,8 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
 
     A hit is a cell with energy, at the middle of the cell. Energies, and conditions from a branch,
     are in the card's units: in single precision where those are MeV and the condition's own, else
-    in double, so that reading gives the same numbers again. Event weights are left out, as are energy
-    outside the cells and dead cells that the card names no branch for.
+    in double, so that reading gives the same numbers again. Event weights are left out, as are
+    energy outside the cells and dead cells that the card names no branch for.
     """
     import awkward as ak
     import uproot

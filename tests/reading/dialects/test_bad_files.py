@@ -217,7 +217,7 @@ BAD = [
         "calogan_hdf5",
         "another segmentation",
         calogan_hdf5(layer_1=np.zeros((12, 12, 10))),
-        r"bad\.hdf5: .* 480 .*geometry 'calogan' has 504 voxels.*give the file.s own cells in .geometry",
+        r"bad\.hdf5: .* 480 .*geometry 'calogan' has 504 voxels.*own cells in .geometry",
     ),
     Bad(
         "calogan_hdf5",
@@ -301,7 +301,7 @@ BAD = [
         "fastcalogan",
         "other cells",
         csv(lambda ls: [text + ", 1" for text in ls]),
-        r"pid22.*csv: .* 21 .*geometry 'unnamed' has 20 voxels.*give the file.s own cells in .geometry",
+        r"pid22.*csv: .* 21 .*geometry 'unnamed' has 20 voxels.*own cells in .geometry",
     ),
     Bad(
         "fastcalogan",
