@@ -118,7 +118,7 @@ def _write(
         origin if particle is None else {**origin, "particle": particle},
         particle,
         about.labels,
-        names or Names.of_provenance(about.provenance, geometry or own),
+        names or Names.of_provenance(about.provenance, own),
     )
     done = 0
 

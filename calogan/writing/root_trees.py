@@ -48,7 +48,7 @@ def write_par04(parts: Iterable[Showers], target: Target) -> None:
     # Its phi counts from -pi.
     geometry = in_xml_order(target.geometry)
     turned = (part.in_order_of(geometry) for part in parts)
-    names = Names.of_card(load_card(preset="par04"))
+    names = replace(Names.of_card(load_card(preset="par04")), geometry=None)
     write_trees(turned, replace(target, geometry=geometry, names=names))
 
 
@@ -64,7 +64,10 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
     import uproot
 
     names = target.names or _default_names(target)
-    input = names.input
+    input, numbered = names.input, names.geometry
+    if numbered is not None and numbered != target.geometry:
+        parts = (part.in_order_of(numbered) for part in parts)
+        target = replace(target, geometry=numbered)
     cells = _cell_table(target.geometry, input) if input.layout != "cells" else {}
     columns = {name: _column(name, unit, names) for name, unit in target.conditions}
     types: dict[str, dict[str, Any]] = {}
