@@ -116,7 +116,9 @@ class Showers:
     def in_order_of(self, geometry: Geometry) -> Showers:
         """The showers with voxels as another geometry of the same cells numbers them.
 
-        Where those are other numbers, the provenance says so: `REORDERED`. Raises CaloganError if the cells differ.
+        Where those are other numbers, the provenance says so by `REORDERED`.
+
+        Raises CaloganError if the cells differ.
         """
         order = self.geometry.voxels_of(geometry)
         dead = None if self.dead is None else self.dead[:, order]

@@ -262,7 +262,7 @@ def test_cells_by_number_are_those_of_the_card(layout: str, tmp_path: Path) -> N
         voxelize_files([tmp_path / "u.root"], tmp_path / "v.h5", card)
         found = store.load(tmp_path / "v.h5")
         np.testing.assert_array_equal(found.energies, showers.energies, err_msg=way)
-        np.testing.assert_array_equal(found.dead, showers.dead, err_msg=way)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(found.dead, showers.dead, err_msg=way)
     # Its numbers are no longer known: hits by their place, and what has none is said.
     found_ = convert_file(turned, tmp_path / "w.root", ROOT)
     assert found_.left_out == ("which cells are dead",)
