@@ -19,7 +19,7 @@ from calogan.geometry import Geometry
 from calogan.reading.doubts import doubt_entries, doubt_units
 from calogan.reading.hits import SEVERAL_PRIMARIES, HitChunk, numbers_of_layers, read_hits
 from calogan.reading.root_file import expand_files
-from calogan.reading.store import StoreWriter
+from calogan.reading.store import StoreWriter, geometry_of, info, is_store
 from calogan.reading.voxelize import Hits, Voxels, voxelize
 from calogan.version import __version__
 
@@ -107,6 +107,8 @@ def voxelize_files(
     with StoreWriter(output, geometry, conditions, {}, labels) as writer:
         for i, path in enumerate(paths):
             entries = 0
+            if card.input.dialect == "calochallenge" and is_store(path):
+                _check_order(path, geometry)
             dead_here = _dead_in_file(card, path, geometry)
             sums = [np.zeros((2, 0))]  # energy in hits and incident energy, MeV, by event
             for chunk in read_hits([path], card.input, card.conditions, overrides, card.frame):
@@ -175,6 +177,17 @@ def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
         return voxelize(hits, geometry)
     except CaloganError as error:
         raise CaloganError(f"{path}: {error}") from error
+
+
+def _check_order(path: Path, geometry: Geometry) -> None:
+    """Raise CaloganError for a store whose voxels have other numbers than the card's geometry."""
+    own = geometry_of(info(path), path)
+    if not np.array_equal(own.voxels_of(geometry), np.arange(own.n_voxels)):
+        raise CaloganError(
+            f"{path} is a store, whose voxels do not run as those of the card's geometry "
+            f"'{geometry.name}'; use it as it is, or reorder it with `calogan convert`, by "
+            "--geometry or --format calochallenge"
+        )
 
 
 def _dead_in_file(card: Card, path: Path, geometry: Geometry) -> NDArray[np.bool_]:
