@@ -103,21 +103,21 @@ def _outside(one: Scan) -> Finding:
 
 
 def _layers(one: Scan) -> list[Finding]:
-    dark = [
-        layer.name
-        for layer, voxels in zip(one.geometry.layers, one.geometry.slices, strict=True)
-        if one.read[voxels].any() and not one.lit[voxels].any()
-    ]
-    if not dark:
-        return []
-    if missed := {one.geometry.layers[k].name for k in dark_layers(one.lit, one.geometry)} & {
-        *dark
-    }:
-        names = _few([name for name in dark if name in missed])
-        words = f"no shower has energy in {names}; is the layer read, or its number another?"
+    names = [layer.name for layer in one.geometry.layers]
+    read = [k for k, voxels in enumerate(one.geometry.slices) if one.read[voxels].any()]
+    dark = [k for k in read if not one.lit[one.geometry.slices[k]].any()]
+    missed = np.intersect1d(dark, dark_layers(one.lit, one.geometry)).astype(int)
+    if missed.size:
+        words = (
+            f"no shower has energy in {_few([names[k] for k in missed])}; is the layer read, or "
+            "its number another?"
+        )
         return [Finding("dark layers", str(one.path), "wrong", words)]
-    words = f"no shower has energy in {_few(dark)}; the layers beside hardly have any"
-    return [Finding("dark layers", str(one.path), "look", words)]
+    if dark:
+        shown = _few([names[k] for k in dark])
+        words = f"no shower has energy in {shown}; the layers beside hardly have any"
+        return [Finding("dark layers", str(one.path), "look", words)]
+    return []
 
 
 def _cells(one: Scan) -> list[Finding]:

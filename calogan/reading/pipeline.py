@@ -182,7 +182,11 @@ def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
 def _check_order(path: Path, geometry: Geometry) -> None:
     """Raise CaloganError for a store whose voxels have other numbers than the card's geometry."""
     own = geometry_of(info(path), path)
-    if not np.array_equal(own.voxels_of(geometry), np.arange(own.n_voxels)):
+    try:
+        order = own.voxels_of(geometry)
+    except CaloganError as error:
+        raise CaloganError(f"{path}: {error}") from error
+    if not np.array_equal(order, np.arange(own.n_voxels)):
         raise CaloganError(
             f"{path} is a store, whose voxels do not run as those of the card's geometry "
             f"'{geometry.name}'; use it as it is, or reorder it with `calogan convert`, by "

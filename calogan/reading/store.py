@@ -357,17 +357,9 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
     check_shapes(file, path, expected)
     provenance = _attribute(file, path, "provenance")
     return StoreInfo(
-        n,
-        n_voxels,
-        geometry,
-        conditions,
-        has_overflow,
-        int(version),
-        provenance,
-        has_weights,
-        has_dead,
-        labels,
-    )
+        n, n_voxels, geometry, conditions, has_overflow, int(version), provenance, has_weights,
+        has_dead, labels,
+    )  # fmt: skip
 
 
 def _attribute(file: h5py.File, path: str | Path, name: str) -> Any:

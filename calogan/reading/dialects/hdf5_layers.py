@@ -42,7 +42,7 @@ def read_cells(
             key = f"set [conditions.{condition}] branch = ..., or use --set {condition}=VALUE"
             found[name] = _dataset(file, path, name, key)
         if input.dead_branch is not None:
-            found[input.dead_branch] = _dataset(file, path, input.dead_branch, DEAD_KEY)
+            found[input.dead_branch] = _dataset(file, path, input.dead_branch, DEAD_KEY, "fiub")
         n = found[cells[0]].shape[0]
         for name, dataset in found.items():
             if dataset.shape[0] != n:
@@ -79,7 +79,9 @@ def read_cells(
             yield Events(hits, values, start, n, dead=dead)
 
 
-def _dataset(file: h5py.File, path: Path, name: str, remedy: str) -> h5py.Dataset:
+def _dataset(
+    file: h5py.File, path: Path, name: str, remedy: str, kinds: str = "fiu"
+) -> h5py.Dataset:
     with reading(path):
         found = file.get(name)
         names: list[str] = []
@@ -89,7 +91,7 @@ def _dataset(file: h5py.File, path: Path, name: str, remedy: str) -> h5py.Datase
         raise CaloganError(
             f"no dataset '{name}' in {path}; nearest: {nearest(name, names)}; {remedy}"
         )
-    if found.dtype.kind not in "fiu" or not found.shape:
+    if found.dtype.kind not in kinds or not found.shape:
         raise CaloganError(
             f"dataset '{name}' of {path} has shape {found.shape} and type {found.dtype}, expected "
             "numbers, one row an event"

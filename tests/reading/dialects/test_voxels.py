@@ -117,7 +117,7 @@ def test_chunks_do_not_matter(tmp_path: Path, name: str) -> None:
         assert np.array_equal(np.concatenate([p.conditions[condition] for p in parts]), values)
 
 
-def test_energieskeep_their_place(tmp_path: Path) -> None:
+def test_cells_keep_their_place(tmp_path: Path) -> None:
     path = write_calogan_hdf5(tmp_path / "a.hdf5")
     _, showers = voxelized(path, load_card(preset="calogan_hdf5"))
     with h5py.File(path) as file:
@@ -217,13 +217,13 @@ def test_cell_ids_are_decoded(text: str, name: str, cell_id: int, value: int) ->
     assert field.decode(np.array([cell_id], np.uint64)).tolist() == [value]
 
 
-def test_dead_energiesof_a_dataset(tmp_path: Path) -> None:
+def test_dead_cells_of_a_dataset(tmp_path: Path) -> None:
     """A store read as the CaloChallenge's file that it is too: its dead cells stay dead."""
     energies = cells(6, 6480, 3)
     dead = np.random.default_rng(1).random(energies.shape) < 0.1
     path = write_hdf5(
         tmp_path / "a.h5",
-        {"incident_energies": np.full((6, 1), 2e4), "showers": energies, "dead": dead.astype("u1")},
+        {"incident_energies": np.full((6, 1), 2e4), "showers": energies, "dead": dead},
     )
     with pytest.raises(CaloganError, match=r"a.h5 marks cells as dead.*dead_branch = \"dead\""):
         voxelized(path, load_card(preset="calochallenge"))
@@ -235,9 +235,16 @@ def test_dead_energiesof_a_dataset(tmp_path: Path) -> None:
     assert showers.dead is not None
     np.testing.assert_array_equal(showers.dead, dead)
     assert summary.dead_energy == pytest.approx(energies[dead].sum())
+    with h5py.File(path, "r+") as file:
+        del file["dead"]
+        file["dead"] = dead[:, :7]
+    with pytest.raises(
+        CaloganError, match=r"'dead' of .*a.h5 has shape \(6, 7\), expected \(6, 648"
+    ):
+        voxelized(path, marked)
 
 
-def test_dialects_that_know_no_dead_energiessay_so(tmp_path: Path) -> None:
+def test_dialects_that_know_no_dead_cells_say_so(tmp_path: Path) -> None:
     card = load_card(preset="edm4hep")
     changed = card.input.model_copy(update={"dead_branch": "broken"})
     path = write_edm4hep(tmp_path / "a.root")
