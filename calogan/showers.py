@@ -13,6 +13,9 @@ from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 
+REORDERED = "voxels_reordered"
+"""In the provenance of showers whose voxels have other numbers than in what they were read from."""
+
 
 @dataclass(frozen=True, eq=False)
 class Showers:
@@ -113,11 +116,22 @@ class Showers:
     def in_order_of(self, geometry: Geometry) -> Showers:
         """The showers with voxels as another geometry of the same cells numbers them.
 
+        Where those are other numbers, the provenance says so by `REORDERED`.
+
         Raises CaloganError if the cells differ.
         """
         order = self.geometry.voxels_of(geometry)
         dead = None if self.dead is None else self.dead[:, order]
-        return replace(self, energies=self.energies[:, order], geometry=geometry, dead=dead)
+        provenance = self.provenance
+        if not np.array_equal(order, np.arange(len(order))):
+            provenance = {**provenance, REORDERED: True}
+        return replace(
+            self,
+            energies=self.energies[:, order],
+            geometry=geometry,
+            dead=dead,
+            provenance=provenance,
+        )
 
     def unit(self, name: str) -> str:
         """Unit of a condition: GeV for the energy, always; empty where it is not known."""

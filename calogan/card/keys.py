@@ -108,7 +108,8 @@ class Input(_Section):
     """Unit of phi in the file."""
     dead_branch: str | None = None
     """Branch of `tree` with a vector an event: the numbers of the voxels, counted from 0 in the
-    geometry's order, that were not read out in it. None: see `[data] dead`."""
+    geometry's order, that were not read out in it; of HDF5 files the dataset (n, cells) that is not
+    0 there. None: see `[data] dead`."""
 
     @model_validator(mode="after")
     def _complete(self) -> Input:

@@ -9,13 +9,17 @@ from calogan.geometry import Geometry
 
 FEWEST = 25
 """Showers that should light a cell before it is judged: by chance none does in one of 10^10."""
+LEAST_READ = 0.1
+"""A cell that is read in a smaller part of the showers is not judged, nor are others by it."""
 DEAD = 0.05
 """A cell is dead that is lit less than this part of what its neighbours tell."""
 HOT = 5.0
 """A cell is hot that is lit more often than this times any of its neighbours."""
 
 
-def dead_cells(lit: NDArray[np.int64], geometry: Geometry) -> tuple[NDArray[np.intp], int]:
+def dead_cells(
+    lit: NDArray[np.int64], read: NDArray[np.int64], geometry: Geometry
+) -> tuple[NDArray[np.intp], int]:
     """Cells that are hardly ever lit though their neighbours are, and how many could be judged.
 
     What is expected of a cell is read off the lit cells before and behind it, evenly in the
@@ -24,16 +28,36 @@ def dead_cells(lit: NDArray[np.int64], geometry: Geometry) -> tuple[NDArray[np.i
     Parameters
     ----------
     lit : in how many showers each cell has energy, (n_voxels,)
+    read : in how many showers each cell is not marked as dead, (n_voxels,)
     """
     expected = np.zeros(len(lit))
+    rate = _rate(lit, read)
     for layer, grid in zip(geometry.layers, geometry.grids, strict=True):
-        counts = lit[grid].astype(float)
+        counts = rate[grid]
         along_first = np.stack([_along(column, closed=False) for column in counts.T], axis=1)
         along_second = np.stack([_along(row, layer.closed) for row in counts])
         least = np.fmin(along_first, along_second)
         expected[grid] = np.nan_to_num(least)
-    judged = expected >= FEWEST
+    expected *= read
+    judged = (expected >= FEWEST) & np.isfinite(rate)
     return np.flatnonzero(judged & (lit < DEAD * expected)), int(judged.sum())
+
+
+def dark_layers(lit: NDArray[np.int64], geometry: Geometry) -> NDArray[np.intp]:
+    """Layers that no shower lights, though those before and behind tell that some should.
+
+    Showers that end before the last layer are no fault. `lit` is that of `dead_cells`.
+    """
+    counts = np.array([lit[voxels].sum() for voxels in geometry.slices], float)
+    told = np.nan_to_num(_along(counts, closed=False), nan=np.inf)
+    return np.flatnonzero((counts == 0) & (told >= FEWEST))
+
+
+def _rate(lit: NDArray[np.int64], read: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How often a cell is lit in the showers in which it is read; NaN where those are too few."""
+    rate: NDArray[np.float64] = lit / np.maximum(read, 1)
+    rate[read <= LEAST_READ * read.max()] = np.nan
+    return rate
 
 
 def _along(counts: NDArray[np.float64], closed: bool) -> NDArray[np.float64]:
@@ -66,20 +90,24 @@ def _along(counts: NDArray[np.float64], closed: bool) -> NDArray[np.float64]:
     return found
 
 
-def hot_cells(lit: NDArray[np.int64], geometry: Geometry) -> NDArray[np.intp]:
+def hot_cells(
+    lit: NDArray[np.int64], read: NDArray[np.int64], geometry: Geometry
+) -> NDArray[np.intp]:
     """Cells that are lit far more often than any of their up to eight neighbours.
 
     The cell at the middle of a layer's showers, and those beside it, may be: they are not judged,
-    and of cylindrical layers not the two rings at the axis.
+    and of cylindrical layers not the two rings at the axis; nor those beside which none is read.
+    `lit` and `read` are those of `dead_cells`.
     """
     found = []
+    rate = _rate(lit, read)
     for layer, grid in zip(geometry.layers, geometry.grids, strict=True):
-        counts = lit[grid].astype(float)
-        around = np.pad(counts, 1, constant_values=0.0)
+        counts = rate[grid]
+        around = np.pad(counts, 1, constant_values=np.nan)
         if layer.closed and layer.shape[1] > 2:
             around[1:-1, 0], around[1:-1, -1] = counts[:, -1], counts[:, 0]
         n, m = counts.shape
-        largest = np.max(
+        largest = np.fmax.reduce(
             [
                 around[1 + a : 1 + a + n, 1 + b : 1 + b + m]
                 for a in (-1, 0, 1)
@@ -88,8 +116,8 @@ def hot_cells(lit: NDArray[np.int64], geometry: Geometry) -> NDArray[np.intp]:
             ],
             axis=0,
         )
-        core = _core(counts, layer.system == "cylindrical")
-        hot = (counts > HOT * largest) & (counts >= FEWEST) & ~core
+        core = _core(np.nan_to_num(counts), layer.system == "cylindrical")
+        hot = (counts > HOT * largest) & (lit[grid] >= FEWEST) & ~core
         found.append(grid[hot])
     return np.sort(np.concatenate(found))
 

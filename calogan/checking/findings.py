@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from calogan.card.conditions import AnyConditionCard
-from calogan.checking.cells import dead_cells, hot_cells
+from calogan.checking.cells import dark_layers, dead_cells, hot_cells
 from calogan.checking.scan import Scan
 from calogan.conditions import AnyCondition
 from calogan.reading.pipeline import OUTSIDE_WARNING
@@ -103,20 +103,25 @@ def _outside(one: Scan) -> Finding:
 
 
 def _layers(one: Scan) -> list[Finding]:
-    dark = [
-        layer.name
-        for layer, voxels in zip(one.geometry.layers, one.geometry.slices, strict=True)
-        if not one.lit[voxels].any()
-    ]
-    if not dark:
-        return []
-    words = f"no shower has energy in {_few(dark)}; is the layer read, or its number another?"
-    return [Finding("dark layers", str(one.path), "wrong", words)]
+    names = [layer.name for layer in one.geometry.layers]
+    read = [k for k, voxels in enumerate(one.geometry.slices) if one.read[voxels].any()]
+    dark = [k for k in read if not one.lit[one.geometry.slices[k]].any()]
+    missed = np.intersect1d(dark, dark_layers(one.lit, one.geometry)).astype(int)
+    if missed.size:
+        words = (
+            f"no shower has energy in {_few([names[k] for k in missed])}; is the layer read, or "
+            "its number another?"
+        )
+        return [Finding("dark layers", str(one.path), "wrong", words)]
+    if dark:
+        shown = _few([names[k] for k in dark])
+        words = f"no shower has energy in {shown}; the layers beside hardly have any"
+        return [Finding("dark layers", str(one.path), "look", words)]
+    return []
 
 
 def _cells(one: Scan) -> list[Finding]:
-    dead, judged = dead_cells(one.lit, one.geometry)
-    dead = dead[~one.masked[dead]]
+    dead, judged = dead_cells(one.lit, one.read, one.geometry)
     words = f"none of {judged:,} cells that the showers are enough to judge" if judged else (
         "too few showers to judge any cell"
     )  # fmt: skip
@@ -126,7 +131,7 @@ def _cells(one: Scan) -> list[Finding]:
         words = (
             f"{dead.size:,} of {judged:,} cells: {_named(dead, one)}; name them in [[data.dead]]"
         )
-    hot = hot_cells(one.lit, one.geometry)
+    hot = hot_cells(one.lit, one.read, one.geometry)
     hot_words = "none lit far more often than those around it"
     if hot.size:
         hot_words = f"{hot.size:,} lit far more often than any beside them: {_named(hot, one)}"

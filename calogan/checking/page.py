@@ -56,15 +56,15 @@ def write_page(path: str | Path, scans: Sequence[Scan], findings: Sequence[Findi
 def _map(scan: Scan) -> Figure:
     """In which part of the showers each cell is lit; crosses where cells are dead, circles hot."""
     geometry = scan.geometry
-    dead, _ = dead_cells(scan.lit, geometry)
-    dead = np.union1d(dead, np.flatnonzero(scan.masked))
-    hot = hot_cells(scan.lit, geometry)
+    dead, _ = dead_cells(scan.lit, scan.read, geometry)
+    dead = np.union1d(dead, np.flatnonzero(scan.read == 0))
+    hot = hot_cells(scan.lit, scan.read, geometry)
     layers = _drawn(np.concatenate([dead, hot]), scan)
     columns = min(COLUMNS, len(layers))
     rows = -(-len(layers) // columns)
     figure = Figure(figsize=(2.5 * columns + 0.5, 2.9 * rows), layout="constrained")
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
-    occupancy = scan.lit / len(scan)
+    occupancy = scan.lit / np.maximum(scan.read, 1)
     lit = occupancy[occupancy > 0]
     low = float(lit.min()) if lit.size else 0.1
     norm = LogNorm(min(low, 0.5), 1.0)

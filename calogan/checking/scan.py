@@ -28,10 +28,9 @@ class Scan:
     """Of the conditions."""
     provenance: Mapping[str, Any]
     lit: NDArray[np.int64]
-    """In how many showers each cell has energy, (n_voxels,); where it is marked as dead in some,
-    as many as if it were as often lit in those."""
-    masked: NDArray[np.bool_]
-    """Cells that are marked as dead in all showers, (n_voxels,)."""
+    """In how many showers each cell has energy, (n_voxels,)."""
+    read: NDArray[np.int64]
+    """In how many showers each cell is not marked as dead, (n_voxels,)."""
     energy: NDArray[np.float64]
     """Of all showers in each cell, MeV, (n_voxels,)."""
     visible: NDArray[np.float32]
@@ -78,13 +77,13 @@ def scan(
     about: StoreInfo = store.info(path)
     cells = store.geometry_of(about, path, geometry)
     lit, energy = np.zeros(cells.n_voxels, np.int64), np.zeros(cells.n_voxels)
-    alive = np.full(cells.n_voxels, about.n_showers)
+    read = np.full(cells.n_voxels, about.n_showers, np.int64)
     visible, prints = np.empty(about.n_showers, np.float32), []
     columns: dict[str, list[NDArray[np.float32]]] = {}
     outside, negative, done = 0.0, 0, 0
     for part in store.iterate(path, max(1, BLOCK_BYTES // (4 * cells.n_voxels)), cells):
         lit += (part.energies > 0).sum(axis=0)
-        alive -= 0 if part.dead is None else part.dead.sum(axis=0)
+        read -= 0 if part.dead is None else part.dead.sum(axis=0)
         energy += part.energies.sum(axis=0, dtype=np.float64)
         negative += int((part.energies < 0).sum())
         visible[done : done + len(part)] = part.energies.sum(axis=1, dtype=np.float64)
@@ -99,8 +98,8 @@ def scan(
         cells,
         dict(about.conditions),
         about.provenance,
-        np.rint(lit * (about.n_showers / np.maximum(alive, 1))).astype(np.int64),
-        alive == 0,
+        lit,
+        read,
         energy,
         visible,
         outside,

@@ -15,6 +15,7 @@ from calogan.card.conditions import AnyConditionCard, ConditionCard
 from calogan.card.frame import Frame
 from calogan.card.keys import Input
 from calogan.errors import CaloganError, nearest
+from calogan.geometry import Geometry
 from calogan.reading.dialects.dialect import DeadCells
 from calogan.reading.dialects.registry import BY_NAME
 from calogan.reading.frame import MISSING, find_frames, particle_values, to_shower
@@ -95,6 +96,11 @@ def _read_file(
     columns = {name: card.branch for name, card in sources.items() if card.branch is not None}
     for events in BY_NAME[input.dialect].read(path, input, columns, chunk_bytes):
         n = len(events.hits)
+        if input.dead_branch is not None and events.dead is None:
+            raise CaloganError(
+                f"{path}: [input] dead_branch has no use for dialect {input.dialect}, whose files "
+                "do not say which cells are dead; leave it out, or name them in [[data.dead]]"
+            )
         values = {name: np.full(n, value) for name, value in constants.items()}
         values |= events.columns
         particles, frames = events.particles, None
@@ -147,6 +153,23 @@ def _drop(
     if dropped := int((keep & ~good).sum()):
         left_out[why] = dropped
     return keep & good
+
+
+def numbers_of_layers(input: Input, geometry: Geometry) -> list[int]:
+    """What the file calls each of the geometry's layers.
+
+    Raises CaloganError if [input] layer_numbers does not say that of each layer once.
+    """
+    numbers = input.layer_numbers or [*range(geometry.n_layers)]
+    if len(numbers) != geometry.n_layers:
+        raise CaloganError(
+            f"[input] layer_numbers has {len(numbers)} numbers, but geometry '{geometry.name}' has "
+            f"{geometry.n_layers} layers: expected one for each, in their order"
+        )
+    twice = sorted({n for n in numbers if numbers.count(n) > 1})
+    if twice:
+        raise CaloganError(f"[input] layer_numbers has {twice} twice, expected each number once")
+    return numbers
 
 
 def _numbered(hits: Hits, numbers: Sequence[int]) -> Hits:

@@ -17,9 +17,9 @@ from calogan.errors import CaloganError
 from calogan.files import sha256
 from calogan.geometry import Geometry
 from calogan.reading.doubts import doubt_entries, doubt_units
-from calogan.reading.hits import SEVERAL_PRIMARIES, HitChunk, read_hits
+from calogan.reading.hits import SEVERAL_PRIMARIES, HitChunk, numbers_of_layers, read_hits
 from calogan.reading.root_file import expand_files
-from calogan.reading.store import StoreWriter
+from calogan.reading.store import StoreWriter, geometry_of, info, is_store
 from calogan.reading.voxelize import Hits, Voxels, voxelize
 from calogan.version import __version__
 
@@ -87,6 +87,7 @@ def voxelize_files(
     """
     paths, named_again = expand_files(files or card.input.files)
     geometry = card.build_geometry()
+    numbers_of_layers(card.input, geometry)  # raises
     conditions = [(c.name, c.unit) for c in card.condition_list]
     summary = VoxelizeSummary(Path(output), tuple(layer.name for layer in geometry.layers))
     summary.overflow = np.zeros(geometry.n_layers + 1)
@@ -106,6 +107,8 @@ def voxelize_files(
     with StoreWriter(output, geometry, conditions, {}, labels) as writer:
         for i, path in enumerate(paths):
             entries = 0
+            if card.input.dialect == "calochallenge" and is_store(path):
+                _check_order(path, geometry)
             dead_here = _dead_in_file(card, path, geometry)
             sums = [np.zeros((2, 0))]  # energy in hits and incident energy, MeV, by event
             for chunk in read_hits([path], card.input, card.conditions, overrides, card.frame):
@@ -174,6 +177,21 @@ def _voxelize(hits: Hits, geometry: Geometry, path: Path) -> Voxels:
         return voxelize(hits, geometry)
     except CaloganError as error:
         raise CaloganError(f"{path}: {error}") from error
+
+
+def _check_order(path: Path, geometry: Geometry) -> None:
+    """Raise CaloganError for a store whose voxels have other numbers than the card's geometry."""
+    own = geometry_of(info(path), path)
+    try:
+        order = own.voxels_of(geometry)
+    except CaloganError as error:
+        raise CaloganError(f"{path}: {error}") from error
+    if not np.array_equal(order, np.arange(own.n_voxels)):
+        raise CaloganError(
+            f"{path} is a store, whose voxels do not run as those of the card's geometry "
+            f"'{geometry.name}'; use it as it is, or reorder it with `calogan convert`, by "
+            "--geometry or --format calochallenge"
+        )
 
 
 def _dead_in_file(card: Card, path: Path, geometry: Geometry) -> NDArray[np.bool_]:

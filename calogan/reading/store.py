@@ -357,17 +357,9 @@ def _describe(file: h5py.File, path: str | Path) -> StoreInfo:
     check_shapes(file, path, expected)
     provenance = _attribute(file, path, "provenance")
     return StoreInfo(
-        n,
-        n_voxels,
-        geometry,
-        conditions,
-        has_overflow,
-        int(version),
-        provenance,
-        has_weights,
-        has_dead,
-        labels,
-    )
+        n, n_voxels, geometry, conditions, has_overflow, int(version), provenance, has_weights,
+        has_dead, labels,
+    )  # fmt: skip
 
 
 def _attribute(file: h5py.File, path: str | Path, name: str) -> Any:
@@ -388,8 +380,9 @@ def geometry_of(about: StoreInfo, path: str | Path, given: Geometry | None = Non
     """
     if about.geometry is None and given is None:
         raise CaloganError(
-            f"{path} is a CaloChallenge file without its geometry; give it, for example "
-            'Geometry.load("binning_dataset_2.xml")'
+            f"{path} is a CaloChallenge file without its geometry; give it (`calogan check`: "
+            '--geometry binning_dataset_2.xml; Python: Geometry.load("binning_dataset_2.xml")), or '
+            "make it a store with `calogan voxelize --preset calochallenge`"
         )
     if about.geometry is not None and given is not None and about.geometry != given:
         raise CaloganError(

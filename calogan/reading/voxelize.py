@@ -258,8 +258,9 @@ def _check_roles(hits: Hits, geometry: Geometry) -> None:
         cells, overflow_cells = hits.n_cells
         if cells != geometry.n_voxels:
             raise CaloganError(
-                f"[input] cells finds {cells} branches, but geometry '{geometry.name}' has "
-                f"{geometry.n_voxels} voxels, expected one for each; mend the geometry, or name "
+                f"an event has {cells} cells, but geometry '{geometry.name}' has "
+                f"{geometry.n_voxels} voxels, expected one for each; give the file's own cells in "
+                "[geometry] of the card (a binning XML by file = ...), or, of a tree, name "
                 "branches beside the voxels in [input] overflow_cells"
             )
         if overflow_cells not in (0, geometry.n_layers):

@@ -91,21 +91,21 @@ def write(
     What the format has no place for, in words; empty where all is kept.
     """
     lost: set[str] = set()
+    input = target.names.input if form.name == "root" and target.names is not None else None
+    # A tree may have a branch for the energy beside each layer, none for that in no layer.
+    placed = target.geometry.n_layers if input is not None and input.overflow_cells else 0
+    marked = input is not None and input.dead_branch is not None
 
     def passing() -> Iterator[Showers]:
         for part in parts:
             if part.weights is not None:
                 lost.add("event weights")
-            if part.overflow is not None and part.overflow.any():
+            if part.overflow is not None and part.overflow[:, placed:].any():
                 lost.add("energy outside the cells")
-            if part.dead is not None and part.dead.any():
+            if part.dead is not None and part.dead.any() and not marked:
                 lost.add("which cells are dead")
             yield part
             progress(len(part))
 
     form.write(passing(), target)
-    if form.holds_all:
-        return []
-    if form.name == "root" and target.names is not None and target.names.input.overflow_cells:
-        lost.discard("energy outside the cells")
-    return sorted(lost)
+    return [] if form.holds_all else sorted(lost)

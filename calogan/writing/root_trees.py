@@ -19,13 +19,14 @@ from calogan.card.loading import load_card
 from calogan.errors import CaloganError
 from calogan.files import atomic_path, writing
 from calogan.geometry import Geometry
+from calogan.reading.hits import numbers_of_layers
 from calogan.showers import Showers
 from calogan.units import ANGLE_UNITS, ENERGY_UNITS, LENGTH_UNITS
 from calogan.writing.calochallenge import in_xml_order
 from calogan.writing.target import Names, Target
 
-COUNTER = "n_hits"
-"""Branch that says how many hits an event has, beside jagged ones."""
+HITS, COUNTER = "hits", "n_hits"
+"""Vectors of hits, and the branch beside them that says how many an event has."""
 
 
 def write_par04(parts: Iterable[Showers], target: Target) -> None:
@@ -47,7 +48,7 @@ def write_par04(parts: Iterable[Showers], target: Target) -> None:
     # Its phi counts from -pi.
     geometry = in_xml_order(target.geometry)
     turned = (part.in_order_of(geometry) for part in parts)
-    names = Names.of_card(load_card(preset="par04"))
+    names = replace(Names.of_card(load_card(preset="par04")), geometry=None)
     write_trees(turned, replace(target, geometry=geometry, names=names))
 
 
@@ -56,18 +57,24 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
 
     A hit is a cell with energy, at the middle of the cell. Energies, and conditions from a branch,
     are in the card's units: in single precision where those are MeV and the condition's own, else
-    in double, so that reading gives the same numbers again. Event weights, and energy outside the
-    cells that has no branch, are left out.
+    in double, so that reading gives the same numbers again. Event weights are left out, as are
+    energy outside the cells and dead cells that the card names no branch for.
     """
+    import awkward as ak
     import uproot
 
     names = target.names or _default_names(target)
-    input = names.input
+    input, numbered = names.input, names.geometry
+    if numbered is not None and numbered != target.geometry:
+        parts = (part.in_order_of(numbered) for part in parts)
+        target = replace(target, geometry=numbered)
     cells = _cell_table(target.geometry, input) if input.layout != "cells" else {}
     columns = {name: _column(name, unit, names) for name, unit in target.conditions}
     types: dict[str, dict[str, Any]] = {}
     hits = types.setdefault(input.tree, {})
     hits |= _hit_types(input, cells, target.geometry.n_voxels)
+    if input.dead_branch is not None:
+        hits[input.dead_branch] = ak.types.ListType(ak.types.NumpyType("int32"))
     beside = types.setdefault(input.condition_tree or input.tree, {})
     taken = {COUNTER, *input.branches.values()} if beside is hits else set()
     for branch, factor in columns.values():
@@ -84,7 +91,10 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
     ):
         for tree, branches in types.items():
             file.mktree(
-                tree, branches, counter_name=lambda _: COUNTER, field_name=lambda _, inner: inner
+                tree,
+                branches,
+                counter_name=lambda counted: COUNTER if counted == HITS else f"n_{counted}",
+                field_name=lambda _, inner: inner,
             )
         for part in parts:
             _check_sign(part, target)
@@ -92,6 +102,8 @@ def write_trees(parts: Iterable[Showers], target: Target) -> None:
             filled[input.tree] |= (
                 _jagged(part, input, cells) if cells else _dense(part, input, target)
             )
+            if input.dead_branch is not None:
+                filled[input.tree][input.dead_branch] = _dead(part)
             for name, (branch, factor) in columns.items():
                 kind = beside[branch]
                 values = part.conditions[name].astype(np.float64) / factor
@@ -148,12 +160,7 @@ def _cell_table(geometry: Geometry, input: Input) -> dict[Role, NDArray[Any]]:
             a[grid], b[grid] = a[grid] * np.cos(b[grid]), a[grid] * np.sin(b[grid])
     layers = geometry.layer_index
     z = np.array([np.nan if span is None else 0.5 * (span[0] + span[1]) for span in depth])[layers]
-    numbers = np.array(input.layer_numbers or range(geometry.n_layers))
-    if len(numbers) != geometry.n_layers:
-        raise CaloganError(
-            f"[input] layer_numbers has {len(numbers)} numbers, but geometry '{geometry.name}' has "
-            f"{geometry.n_layers} layers; give the card that the showers were read by"
-        )
+    numbers = np.array(numbers_of_layers(input, geometry))
     values = {
         "x": a, "y": b, "z": z, "r": np.hypot(a, b), "phi": np.arctan2(b, a),
         "layer": numbers[layers], "first": first, "second": second,
@@ -185,7 +192,7 @@ def _hit_types(input: Input, cells: dict[Role, NDArray[Any]], n_voxels: int) -> 
     record = ak.types.RecordType(
         [ak.types.NumpyType(kind.name) for kind in kinds], [*input.branches.values()]
     )
-    return {"hits": ak.types.ListType(record)}
+    return {HITS: ak.types.ListType(record)}
 
 
 def _jagged(part: Showers, input: Input, cells: dict[Role, NDArray[Any]]) -> dict[str, Any]:
@@ -201,7 +208,15 @@ def _jagged(part: Showers, input: Input, cells: dict[Role, NDArray[Any]]) -> dic
         for role, branch in input.branches.items()
     }
     counts = np.bincount(event, minlength=len(part))
-    return {"hits": ak.unflatten(ak.zip(columns), counts)}
+    return {HITS: ak.unflatten(ak.zip(columns), counts)}
+
+
+def _dead(part: Showers) -> Any:
+    """The numbers of the dead voxels of each shower, n * var * int32."""
+    import awkward as ak
+
+    dead = np.zeros(part.energies.shape, np.bool_) if part.dead is None else part.dead
+    return ak.unflatten(np.nonzero(dead)[1].astype(np.int32), dead.sum(axis=1))
 
 
 def _dense(part: Showers, input: Input, target: Target) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.reading.dialects.registry import BY_NAME
+from calogan.showers import REORDERED
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Names:
     input: Input
     conditions: Mapping[str, AnyConditionCard]
     """By name; of one that is not read from a branch, the branch has the name of the condition."""
+    geometry: Geometry | None = None
+    """The cells as the file numbers them; None: as the showers do."""
 
     @staticmethod
     def of_card(card: Card) -> Names:
@@ -38,23 +41,33 @@ class Names:
                 f"card '{card.name}' reads hits in the detector's frame, but showers are in that "
                 "of their particle; give a card without [frame] and [input.particle]"
             )
-        return Names(card.input, card.conditions)
+        geometry = card.build_geometry() if _by_number(card.input) else None
+        return Names(card.input, card.conditions, geometry)
 
     @staticmethod
     def of_provenance(provenance: Mapping[str, Any], geometry: Geometry) -> Names | None:
         """Those that showers were once read by; None if that is not known, or not written here."""
+        # To return to their numbers, those would have to be known.
+        turned = provenance.get(REORDERED, False)
         if "input" not in provenance or "conditions" not in provenance or provenance.get("frame"):
             return None
         try:
             names = Names(
                 Input.model_validate(provenance["input"]),
                 TypeAdapter(dict[str, AnyConditionCard]).validate_python(provenance["conditions"]),
+                geometry,
             )
         except ValidationError:  # of another version: names that nobody asked for stop nothing
             return None
         in_trees = BY_NAME[names.input.dialect].by_branches and not names.input.particle
         flat = "z" in names.input.branches and any(layer.z is None for layer in geometry.layers)
-        return names if in_trees and not flat else None
+        lost = turned and _by_number(names.input)
+        return names if in_trees and not flat and not lost else None
+
+
+def _by_number(input: Input) -> bool:
+    """Whether a file says by number, in the geometry's order, which cells it means."""
+    return input.layout in ("cells", "indices") or input.dead_branch is not None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from helpers.rootfiles import SAMPLE
 
 from calogan.card.loading import load_card
-from calogan.checking.cells import dead_cells, hot_cells
+from calogan.checking.cells import dark_layers, dead_cells, hot_cells
 from calogan.checking.findings import Finding, check
 from calogan.checking.scan import scan
 from calogan.conditions import Condition
@@ -72,15 +72,34 @@ def test_cells_of_rings(tmp_path: Path) -> None:
         {"layers": [{**layer, "alpha": {**full, "n": n}} for n in (6, 1)]}
     )
     lit = np.rint(2000 * np.exp(-geometry.radii / 2)).astype(int)
-    assert dead_cells(lit, geometry)[0].size == hot_cells(lit, geometry).size == 0
+    read = np.full_like(lit, 2000)
+    assert dead_cells(lit, read, geometry)[0].size == hot_cells(lit, read, geometry).size == 0
     killed = lit.copy()
     killed[[geometry.grids[0][2, 0], geometry.grids[1][3, 0]]] = 0
-    dead, judged = dead_cells(killed, geometry)
+    dead, judged = dead_cells(killed, read, geometry)
     assert dead.tolist() == [geometry.grids[0][2, 0], geometry.grids[1][3, 0]]
     assert judged == geometry.n_voxels
     killed[geometry.grids[0][6, 5]] = 1500
-    assert hot_cells(killed, geometry).tolist() == [geometry.grids[0][6, 5]]
-    assert dead_cells(np.minimum(lit, 3), geometry)[1] == 0
+    assert hot_cells(killed, read, geometry).tolist() == [geometry.grids[0][6, 5]]
+    assert dead_cells(np.minimum(lit, 3), read, geometry)[1] == 0
+
+
+def test_cells_that_are_marked_as_dead_are_not_judged_by_the_rest(
+    sample: Path, tmp_path: Path
+) -> None:
+    """Marked in all showers but four, in every second one, and a whole layer in all."""
+    showers = store.load(sample)
+    _, middle, back = showers.geometry.grids
+    dead = np.zeros(showers.energies.shape, np.bool_)
+    dead[:, middle.ravel()[::5]] = True
+    for cell in middle.ravel()[::5].tolist():
+        dead[np.random.default_rng(cell).choice(len(showers), 4), cell] = False
+    dead[::2, middle.ravel()[2::5]] = True
+    dead[:, back] = True
+    store.save(showers.without(dead), tmp_path / "marked.h5")
+    assert found(tmp_path / "marked.h5") == {}
+    store.save(showers.without(dead & (showers.geometry.layer_index == 2)), tmp_path / "back.h5")
+    assert found(tmp_path / "back.h5") == {}
 
 
 @pytest.mark.parametrize("factor, words", [(1e3, "206.*are the deposits in MeV"), (1e-4, "MeV")])
@@ -162,6 +181,26 @@ def test_ranges_of_the_card(sample: Path, tmp_path: Path) -> None:
     assert answers["range of eta"].words == "the store has none, only ['energy', 'theta']"
 
 
+def test_layers_that_showers_hardly_reach_are_no_fault(tmp_path: Path) -> None:
+    axes = {"low": -1, "high": 1, "n": 1}
+    layer = {"system": "cartesian", "x": axes, "y": axes}
+    geometry = Geometry.from_dict({"layers": [layer] * 8})
+    lit = np.array([500, 900, 300, 60, 9, 0, 1, 0])
+    assert dark_layers(lit, geometry).size == 0
+    for k in (0, 2):
+        lit[k] = 0
+    assert dark_layers(lit, geometry).tolist() == [0, 2]
+    assert dark_layers(np.array([0, 7] + [0] * 6), geometry).tolist() == [0, *range(2, 8)]
+    energies = np.zeros((200, 8), np.float32)
+    for k, n in enumerate((200, 200, 60, 10, 2, 0, 1, 0)):
+        energies[:n, k] = 1 + np.arange(n)
+    showers = Showers(energies, {"energy": np.full(200, 10, np.float32)}, geometry)
+    store.save(showers, tmp_path / "shallow.h5")
+    answer = found(tmp_path / "shallow.h5")["dark layers"]
+    assert answer.level == "look"
+    assert "the layers beside hardly have any" in answer.words
+
+
 def test_negative_dark_and_outside(sample: Path, tmp_path: Path) -> None:
     showers = store.load(sample)
     energies = showers.energies.copy()
@@ -172,6 +211,7 @@ def test_negative_dark_and_outside(sample: Path, tmp_path: Path) -> None:
     overflow[:, 0] = energies.sum(axis=1)
     answers = found(altered(sample, tmp_path, energies=energies, overflow=overflow))
     assert answers["negative energies"].words.startswith("1 cells")
+    assert answers["dark layers"].level == "wrong"
     assert "no shower has energy in back" in answers["dark layers"].words
     assert answers["energy outside the cells"].level == "look"
     assert "50.000% of the energy" in answers["energy outside the cells"].words

@@ -141,8 +141,8 @@ def test_fancy_tree_file(tmp_path: Path) -> None:
     assert np.allclose(showers.energies, cells[:, :504], rtol=1e-6)
     assert np.allclose(showers.overflow[:, :3], cells[:, 504:], rtol=1e-6)  # type: ignore[index]
     for fields, message in (
-        ({"overflow_cells": []}, r"a\.root: \[input\] cells finds 507 .*has 504 voxels"),
-        ({"overflow_cells": ["cell_506"]}, r"a\.root: \[input\] cells finds 506 .*has 504 voxels"),
+        ({"overflow_cells": []}, r"a\.root: an event has 507 cells.*has 504 voxels"),
+        ({"overflow_cells": ["cell_506"]}, r"a\.root: an event has 506 cells.*has 504 voxels"),
     ):
         with pytest.raises(CaloganError, match=message):
             voxelize_files([path], tmp_path / "out.h5", changed(card, **fields))

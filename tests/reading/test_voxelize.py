@@ -240,7 +240,7 @@ def test_cells_must_be_those_of_the_geometry() -> None:
     assert voxelize(hits(18, 0), GEOMETRY).energies.shape == (2, 18)
     assert voxelize(hits(18, 3), GEOMETRY).overflow.shape == (2, 4)
     for n in (17, 19):
-        message = rf"\[input\] cells finds {n} branches, but geometry 'three' has 18 voxels"
+        message = f"an event has {n} cells, but geometry 'three' has 18 voxels"
         with pytest.raises(CaloganError, match=message):
             voxelize(hits(n, 0), GEOMETRY)
     for n in (1, 4):

@@ -277,3 +277,17 @@ def test_a_failure_leaves_both_old_files(tmp_path: Path) -> None:
             tmp_path / "a.h5", tmp_path / "b.h5", CALOCHALLENGE, particle="pion", progress=stop
         )
     assert {p.name: sha256(p) for p in tmp_path.iterdir()} == before
+
+
+def test_a_store_is_read_as_the_challenges_file_in_its_order_alone(tmp_path: Path) -> None:
+    """The mesh of Par04 has as many voxels, but z runs slowest and alpha fastest."""
+    showers = in_geometry(load_card(preset="par04").build_geometry())
+    showers = showers.select(slice(0, 5))
+    store.save(showers, tmp_path / "a.h5")
+    card = load_card(preset="calochallenge")
+    with pytest.raises(CaloganError, match=r"a\.h5 is a store, whose voxels do not run as .*2'"):
+        voxelize_files([tmp_path / "a.h5"], tmp_path / "b.h5", card)
+    convert_file(tmp_path / "a.h5", tmp_path / "c.h5", CALOCHALLENGE, particle="electron")
+    voxelize_files([tmp_path / "c.h5"], tmp_path / "b.h5", card)
+    found = store.load(tmp_path / "b.h5").in_order_of(showers.geometry)
+    np.testing.assert_array_equal(found.energies, showers.energies)

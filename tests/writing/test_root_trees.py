@@ -204,3 +204,72 @@ def test_names_of_a_dialect_that_is_no_tree() -> None:
     assert Names.of_provenance(usual, geometry) is not None
     layers = [{**layer, "z": None} for layer in geometry.to_dict()["layers"]]
     assert Names.of_provenance(usual, Geometry.from_dict({"layers": layers})) is None
+
+
+@pytest.mark.parametrize("layout", ["xyz", "cells"])
+def test_dead_cells_have_a_branch_where_the_card_names_one(layout: str, tmp_path: Path) -> None:
+    showers = make_showers(50)
+    dead = np.random.default_rng(2).random(showers.energies.shape) < 0.2
+    dead[4] = False
+    showers = showers.without(dead)
+    card = make_card(input={"layout": layout, "dead_branch": "broken"}, conditions=SOURCES)
+    found = there_and_back(showers, card, tmp_path)
+    assert found.dead is not None
+    np.testing.assert_array_equal(found.dead, dead)
+    np.testing.assert_array_equal(found.energies, showers.energies)
+    unmarked = convert_file(tmp_path / "a.h5", tmp_path / "d.root", ROOT)
+    assert unmarked.left_out == ("which cells are dead",)
+
+
+def test_energy_in_no_layer_has_no_branch_and_that_is_said(tmp_path: Path) -> None:
+    showers = make_showers(50)
+    layers = showers.geometry.n_layers
+    cells = [f"out_{k}" for k in range(layers)]
+    card = make_card(input={"layout": "cells", "overflow_cells": cells}, conditions=SOURCES)
+    overflow = np.ones((len(showers), layers + 1), np.float32)
+    for last, left_out in ((0, ()), (7, ("energy outside the cells",))):
+        overflow[:, -1] = last
+        store.save(replace(showers, overflow=overflow), tmp_path / "a.h5")
+        found = convert_file(tmp_path / "a.h5", tmp_path / "b.root", ROOT, card=card)
+        assert found.left_out == left_out
+
+
+@pytest.mark.parametrize("layout", ["cells", "indices", "xyz"])
+def test_cells_by_number_are_those_of_the_card(layout: str, tmp_path: Path) -> None:
+    """By way of the CaloChallenge's order, in which r runs fastest and alpha begins at -pi."""
+    layer = {"system": "cylindrical", "r": {"low": 0, "high": 30, "n": 3}, "z": [0, 10],
+             "alpha": {"low": 0, "high": 2 * np.pi, "n": 8}}  # fmt: skip
+    card = make_card(
+        input={"layout": layout, "dead_branch": "broken"},
+        conditions=SOURCES,
+        geometry={"name": "round", "layers": [layer]},
+        data={"mirror": []},
+    )
+    rng = np.random.default_rng(1)
+    columns = {"energy": np.full(20, 10, np.float32), "theta": np.ones(20, np.float32)}
+    energies = rng.exponential(size=(20, 24)).astype(np.float32)
+    showers = Showers(energies, columns, card.build_geometry(), units={"theta": "rad"})
+    showers = showers.without(rng.random(energies.shape) < 0.1)
+    there_and_back(showers, card, tmp_path)
+    turned, binning = tmp_path / "t.h5", tmp_path / "t.xml"
+    convert_file(tmp_path / "c.h5", turned, format_of(turned, "calochallenge"), particle="photon")
+    ways: dict[str, tuple[Path, dict[str, Any]]] = {
+        "by the card": (turned, {"card": card}),
+        "by the store": (tmp_path / "c.h5", {"geometry": Geometry.load(binning)}),
+    }
+    for way, (source, options) in ways.items():
+        convert_file(source, tmp_path / "u.root", ROOT, **options)
+        voxelize_files([tmp_path / "u.root"], tmp_path / "v.h5", card)
+        found = store.load(tmp_path / "v.h5")
+        np.testing.assert_array_equal(found.energies, showers.energies, err_msg=way)
+        np.testing.assert_array_equal(found.dead, showers.dead, err_msg=way)
+    # Its numbers are no longer known: hits by their place, and what has none is said.
+    found_ = convert_file(turned, tmp_path / "w.root", ROOT)
+    assert found_.left_out == ("which cells are dead",)
+    default = make_card(
+        conditions={n: {**SOURCES[n], "branch": f"gen_{n}", "source_unit": None} for n in SOURCES},
+        geometry={"name": "round", "layers": [layer]},
+        data={"mirror": []},
+    )
+    voxelize_files([tmp_path / "w.root"], tmp_path / "x.h5", default)
+    np.testing.assert_array_equal(store.load(tmp_path / "x.h5").energies, showers.energies)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from calogan.card.keys import Input
 from calogan.errors import CaloganError, nearest
 from calogan.reading.dialects.arrays import cell_hits
-from calogan.reading.dialects.dialect import Events
+from calogan.reading.dialects.dialect import DeadCells, Events
 from calogan.reading.hdf5 import open_hdf5, reading
 from calogan.units import ENERGY_UNITS
 
+DEAD_KEY = "set [input] dead_branch = ..."
 OTHER_DIALECT = "is it of another dialect? `calogan inspect` tells"
 
 
@@ -40,6 +41,8 @@ def read_cells(
         for condition, name in columns.items():
             key = f"set [conditions.{condition}] branch = ..., or use --set {condition}=VALUE"
             found[name] = _dataset(file, path, name, key)
+        if input.dead_branch is not None:
+            found[input.dead_branch] = _dataset(file, path, input.dead_branch, DEAD_KEY, "fiub")
         n = found[cells[0]].shape[0]
         for name, dataset in found.items():
             if dataset.shape[0] != n:
@@ -49,6 +52,13 @@ def read_cells(
                 )
         width = sum(int(np.prod(found[name].shape[1:])) for name in (*cells, *overflow))
         rows = max(1, chunk_bytes // (8 * max(1, width)))
+        n_cells = sum(int(np.prod(found[name].shape[1:])) for name in cells)
+        if input.dead_branch is not None and found[input.dead_branch].shape[1:] != (n_cells,):
+            raise CaloganError(
+                f"dataset '{input.dead_branch}' of {path} has shape "
+                f"{found[input.dead_branch].shape}, expected ({n}, {n_cells}), not 0 where a cell "
+                f"is dead; {DEAD_KEY}"
+            )
         beside = sum(int(np.prod(found[name].shape[1:])) for name in overflow)
         factor = ENERGY_UNITS[input.energy_unit]
         for start in range(0, n, rows):
@@ -63,10 +73,15 @@ def read_cells(
                 beside,
             )
             values = {c: _column(found[name], path, part) for c, name in columns.items()}
-            yield Events(hits, values, start, n)
+            dead = None
+            if input.dead_branch is not None:
+                dead = DeadCells(*np.nonzero(_rows(found[input.dead_branch], path, part)))
+            yield Events(hits, values, start, n, dead=dead)
 
 
-def _dataset(file: h5py.File, path: Path, name: str, remedy: str) -> h5py.Dataset:
+def _dataset(
+    file: h5py.File, path: Path, name: str, remedy: str, kinds: str = "fiu"
+) -> h5py.Dataset:
     with reading(path):
         found = file.get(name)
         names: list[str] = []
@@ -76,7 +91,7 @@ def _dataset(file: h5py.File, path: Path, name: str, remedy: str) -> h5py.Datase
         raise CaloganError(
             f"no dataset '{name}' in {path}; nearest: {nearest(name, names)}; {remedy}"
         )
-    if found.dtype.kind not in "fiu" or not found.shape:
+    if found.dtype.kind not in kinds or not found.shape:
         raise CaloganError(
             f"dataset '{name}' of {path} has shape {found.shape} and type {found.dtype}, expected "
             "numbers, one row an event"

@@ -162,6 +162,20 @@ BAD = [
         "conditions and hits must go entry by entry",
     ),
     Bad(
+        "edm4hep",
+        "fewer numbers than layers",
+        edm4hep(),
+        r"layer_numbers has 3 numbers, but geometry 'edm4hep' has 48 layers: expected one for each",
+        ("input.layer_numbers=[1, 2, 3]",),
+    ),
+    Bad(
+        "edm4hep",
+        "a layer named twice",
+        edm4hep(),
+        r"layer_numbers has \[7\] twice, expected each number once",
+        (f"input.layer_numbers={[*range(1, 48), 7]}",),
+    ),
+    Bad(
         "par04",
         "no angle in the name",
         lambda folder: write_par04(folder / "bad.root"),
@@ -203,7 +217,7 @@ BAD = [
         "calogan_hdf5",
         "another segmentation",
         calogan_hdf5(layer_1=np.zeros((12, 12, 10))),
-        r"bad\.hdf5: .* 480 .*geometry 'calogan' has 504 voxels.*mend the geometry",
+        r"bad\.hdf5: .* 480 .*geometry 'calogan' has 504 voxels.*own cells in .geometry",
     ),
     Bad(
         "calogan_hdf5",
@@ -287,7 +301,7 @@ BAD = [
         "fastcalogan",
         "other cells",
         csv(lambda ls: [text + ", 1" for text in ls]),
-        r"pid22.*csv: .* 21 .*geometry 'unnamed' has 20 voxels.*mend the geometry",
+        r"pid22.*csv: .* 21 .*geometry 'unnamed' has 20 voxels.*own cells in .geometry",
     ),
     Bad(
         "fastcalogan",

@@ -12,6 +12,7 @@ import pytest
 import uproot
 from helpers.dialects import (
     COLLECTION,
+    cells,
     csv_card,
     csv_lines,
     write_calogan_hdf5,
@@ -19,6 +20,7 @@ from helpers.dialects import (
     write_edm4hep,
     write_fastcalosim,
     write_getting_high,
+    write_hdf5,
 )
 from numpy.typing import NDArray
 
@@ -213,3 +215,38 @@ def test_particles_that_miss_and_showers_that_leave(tmp_path: Path) -> None:
 def test_cell_ids_are_decoded(text: str, name: str, cell_id: int, value: int) -> None:
     field = parse_encoding(text, "here")[name]
     assert field.decode(np.array([cell_id], np.uint64)).tolist() == [value]
+
+
+def test_dead_cells_of_a_dataset(tmp_path: Path) -> None:
+    """A store read as the CaloChallenge's file that it is too: its dead cells stay dead."""
+    energies = cells(6, 6480, 3)
+    dead = np.random.default_rng(1).random(energies.shape) < 0.1
+    path = write_hdf5(
+        tmp_path / "a.h5",
+        {"incident_energies": np.full((6, 1), 2e4), "showers": energies, "dead": dead},
+    )
+    with pytest.raises(CaloganError, match=r"a.h5 marks cells as dead.*dead_branch = \"dead\""):
+        voxelized(path, load_card(preset="calochallenge"))
+    card = load_card(preset="calochallenge")
+    marked = card.model_copy(
+        update={"input": card.input.model_copy(update={"dead_branch": "dead"})}
+    )
+    summary, showers = voxelized(path, marked)
+    assert showers.dead is not None
+    np.testing.assert_array_equal(showers.dead, dead)
+    assert summary.dead_energy == pytest.approx(energies[dead].sum())
+    with h5py.File(path, "r+") as file:
+        del file["dead"]
+        file["dead"] = dead[:, :7]
+    with pytest.raises(
+        CaloganError, match=r"'dead' of .*a.h5 has shape \(6, 7\), expected \(6, 648"
+    ):
+        voxelized(path, marked)
+
+
+def test_dialects_that_know_no_dead_cells_say_so(tmp_path: Path) -> None:
+    card = load_card(preset="edm4hep")
+    changed = card.input.model_copy(update={"dead_branch": "broken"})
+    path = write_edm4hep(tmp_path / "a.root")
+    with pytest.raises(CaloganError, match=r"a.root: \[input\] dead_branch has no use for dialect"):
+        voxelized(path, card.model_copy(update={"input": changed}))
