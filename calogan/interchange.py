@@ -11,8 +11,8 @@
 A hit is a cell with energy: `energy` (MeV), the cell's centre `x`, `y`, `z` (mm, in the generator's
 frame; z is NaN where the geometry gives no depth, a ring's centre is on the axis), `layer` and
 `voxel`, its number in the geometry's order. Beside its hits a shower has its conditions, and its
-`weight` if it has one. Provenance and energy outside the cells stay behind. `calogan.plots` gives
-histograms, as `hist` objects.
+`weight` if it has one. What else a shower may have stays behind: provenance, energy outside the
+cells, which cells were dead, names of labels. `calogan.plots` gives histograms, as `hist` objects.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, Condition
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.reading.voxelize import Hits, voxelize
 from calogan.showers import Showers
+from calogan.units import ANGLE_UNITS
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -57,7 +58,7 @@ class Sampler(Protocol):
     def geometry(self) -> Geometry: ...
 
     @property
-    def conditions(self) -> tuple[Condition, ...]: ...
+    def conditions(self) -> tuple[AnyCondition, ...]: ...
 
     def sample(self, conditions: Mapping[str, ArrayLike], seed: int) -> Showers: ...
 
@@ -229,7 +230,8 @@ def from_momenta(
     """Hits of one shower for each momentum, as `to_awkward` has them, in the momenta's structure.
 
     Energy is the kinetic one, theta and phi the direction's polar and azimuthal angle, eta its
-    pseudorapidity, all in the generator's frame; those of them are taken that the generator knows.
+    pseudorapidity, all in the generator's frame and units; those of them are taken that the
+    generator knows, phi on the turn that it was trained on.
 
     Parameters
     ----------
@@ -237,12 +239,13 @@ def from_momenta(
         one, (n,), or (n, variable), such as the photons of each event
     seed : the same seed gives the same showers
     mass : of the particle, GeV; 0 for photons and, in effect, electrons
-    conditions : any others, one value or one for each momentum in order; they go first
+    conditions : any others, one value or one for each momentum in order, labels by value or name;
+        they go first
 
     Raises
     ------
-    CaloganError : a condition is missing or outside the trained range, momenta have no `px`, `py`,
-        `pz`, or more than two dimensions
+    CaloganError : a condition is missing, outside the trained range or in another unit, momenta
+        have no `px`, `py`, `pz`, or more than two dimensions
     """
     import awkward as ak
 
@@ -270,10 +273,29 @@ def from_momenta(
             "eta": np.arcsinh(pz / transverse),
         }
     given = conditions or {}
-    asked = {c.name: found[c.name] for c in generator.conditions if c.name in found}
+    asked = {
+        c.name: _in_unit(c, found[c.name])
+        for c in generator.conditions
+        if isinstance(c, Condition) and c.name in found and c.name not in given
+    }
     showers = _sample(generator, {**asked, **given}, len(px), seed)
     made = to_awkward(showers)
     return made if counts is None else ak.unflatten(made, counts)
+
+
+def _in_unit(condition: Condition, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values in GeV, rad or 1 in the unit of the condition; phi on its turn."""
+    known = {"energy": {"GeV": 1.0}, "eta": {"": 1.0}}.get(condition.name, ANGLE_UNITS)
+    if condition.unit not in known:
+        raise CaloganError(
+            f"the generator takes {condition.name} in '{condition.unit}', momenta give it in "
+            f"{' or '.join(map(repr, known))}; give it by `conditions`"
+        )
+    found = values / known[condition.unit]
+    if condition.name == "phi":
+        middle, turn = 0.5 * (condition.low + condition.high), 2 * np.pi / known[condition.unit]
+        found = middle + np.remainder(found - middle + 0.5 * turn, turn) - 0.5 * turn
+    return found
 
 
 def _sample(generator: Sampler, conditions: Mapping[str, ArrayLike], n: int, seed: int) -> Showers:

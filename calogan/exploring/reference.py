@@ -89,7 +89,7 @@ def _values(numbers: Sequence[Mapping[str, Any]]) -> list[float | None]:
 
 def _kind(bins: Mapping[str, Any] | None) -> str | None:
     """What an evaluation says of a condition: its unit, or the values of a label; None: nothing."""
-    return bins and (" or ".join(bins.get("values", ())) or bins["unit"])
+    return None if bins is None else " or ".join(bins.get("values", [bins["unit"]]))
 
 
 def _kind_of(condition: AnyCondition) -> str:
