@@ -102,6 +102,12 @@ def from_awkward(events: ak.Array, geometry: Geometry) -> Showers:
     flat = ak.flatten(hits, axis=1)
     at = _place(ak.fields(flat))
     fields = {name: _numbers(flat[name], f"hits.{name}") for name in ("energy", *sorted(at))}
+    nowhere = int((fields["voxel"] < 0).sum()) if "voxel" in fields else 0
+    if nowhere:
+        raise CaloganError(
+            f"hits.voxel is below 0 for {nowhere} hits, expected 0 to {geometry.n_voxels - 1}; leave "
+            "out hits beside the cells, or give 'x', 'y' and 'layer' or 'z' in place of 'voxel'"
+        )
     for name in fields:
         unit = ak.parameters(flat[name]).get("unit", UNITS[name])
         if unit != UNITS[name]:

@@ -123,6 +123,7 @@ def records(**changes: Any) -> ak.Array:
         (records(energy=[[None]]), r"hits.energy is of type .*\?.*, expected a number"),
         (records(voxel=[[0.5]]), "hits.voxel is of type .*float64"),
         (records(voxel=[[99]]), "voxels up to 99"),
+        (records(voxel=[[-1]]), "hits.voxel is below 0 for 1 hits, expected 0 to 15; leave"),
         (records(incident=["a"]), "energy is of type .*string, expected a number"),
         (records(energy=[[np.inf]]), "hits.energy has 1 values that are not finite$"),
     ],
