@@ -105,8 +105,8 @@ def from_awkward(events: ak.Array, geometry: Geometry) -> Showers:
     nowhere = int((fields["voxel"] < 0).sum()) if "voxel" in fields else 0
     if nowhere:
         raise CaloganError(
-            f"hits.voxel is below 0 for {nowhere} hits, expected 0 to {geometry.n_voxels - 1}; leave "
-            "out hits beside the cells, or give 'x', 'y' and 'layer' or 'z' in place of 'voxel'"
+            f"hits.voxel is below 0 for {nowhere} hits, expected 0 to {geometry.n_voxels - 1}; "
+            "leave these out, or give 'x', 'y' and 'layer' or 'z' in place of 'voxel'"
         )
     for name in fields:
         unit = ak.parameters(flat[name]).get("unit", UNITS[name])
