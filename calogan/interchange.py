@@ -1,4 +1,4 @@
-"""Showers in the forms of other libraries: awkward arrays of hits, Arrow and pandas tables.
+"""Showers in the forms of other libraries: awkward arrays of hits, Arrow and pandas tables::
 
     import vector
     from calogan import Generator, interchange

@@ -1,4 +1,4 @@
-"""Figures of showers: single events, averages, spectra and profiles, of one sample or of several.
+"""Figures of showers: single events, averages, spectra and profiles, of one sample or of several::
 
     from calogan import Generator, plots, store
 
