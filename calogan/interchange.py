@@ -290,16 +290,18 @@ def from_momenta(
 
 
 def _in_unit(condition: Condition, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values in GeV, rad or 1 in the unit of the condition; phi on its turn."""
-    known = {"energy": {"GeV": 1.0}, "eta": {"": 1.0}}.get(condition.name, ANGLE_UNITS)
-    if condition.unit not in known:
+    """Values of a momentum, angles from rad to the unit of the condition, phi on its turn."""
+    if condition.name not in ("theta", "phi"):
+        return values
+    if condition.unit not in ANGLE_UNITS:
         raise CaloganError(
-            f"the generator takes {condition.name} in '{condition.unit}', momenta give it in "
-            f"{' or '.join(map(repr, known))}; give it by `conditions`"
+            f"the generator takes {condition.name} in '{condition.unit}', expected "
+            f"{' or '.join(map(repr, ANGLE_UNITS))}; give its values by `conditions`"
         )
-    found = values / known[condition.unit]
+    unit = ANGLE_UNITS[condition.unit]
+    found = values / unit
     if condition.name == "phi":
-        middle, turn = 0.5 * (condition.low + condition.high), 2 * np.pi / known[condition.unit]
+        middle, turn = 0.5 * (condition.low + condition.high), 2 * np.pi / unit
         found = middle + np.remainder(found - middle + 0.5 * turn, turn) - 0.5 * turn
     return found
 

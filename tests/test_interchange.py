@@ -223,7 +223,7 @@ def test_angles_come_in_the_units_and_on_the_turn_of_the_generator() -> None:
     found = interchange.from_momenta(around, particles, 1, conditions={"kind": ["e-", "gamma"]})
     assert_allclose(around.asked["phi"], [-np.pi / 2, np.pi / 2])
     assert found.kind.tolist() == [11, 22]
-    with pytest.raises(CaloganError, match="takes theta in 'turns', momenta give it in 'rad' or"):
+    with pytest.raises(CaloganError, match="takes theta in 'turns', expected 'rad' or 'mrad' or"):
         interchange.from_momenta(Asked(Condition("theta", "turns", 0, 1)), particles, 1)
     turns = Asked(Condition("theta", "turns", 0, 1))
     interchange.from_momenta(turns, particles, 1, conditions={"theta": 0.05})

@@ -204,13 +204,15 @@ def _without_dead(samples: list[Showers]) -> list[Showers]:
     if all(showers.dead is None for showers in samples):
         return samples
     for other in others:
+        if other.geometry != first.geometry:
+            return samples  # which cannot be drawn together
         if len(other) != len(first) or any(
             name in other.conditions and not np.array_equal(values, other.conditions[name])
             for name, values in first.conditions.items()
         ):
             err.print(
-                "dead cells are dark in the sources that mark them alone, for these are not at the "
-                "same conditions shower by shower: compare cells and energies with care",
+                "only the sources that mark dead cells have them dark: showers of the others are "
+                "not at the same conditions, one by one, so compare cells and energies with care",
                 soft_wrap=True,
             )
             return samples

@@ -89,8 +89,11 @@ def test_dead_cells_are_dark_in_what_is_held_against_them(
     # Of showers at other conditions nobody can say in which a cell is dead.
     store.save(real.select(slice(5, None)), other, units)
     found = calogan("averages", path, other, "-o", tmp_path / "a.png")
-    assert found.exit_code == 0 and "dead cells are dark in the sources" in found.output
+    assert found.exit_code == 0 and "only the sources that mark dead cells" in found.output
     assert calls[-1]["other"].energies[:, 3].all()
+    store.save(make_showers(60), other)
+    found = calogan("averages", path, other, "-o", tmp_path / "a.png")
+    assert isinstance(found.exception, CaloganError) and "geometries" in str(found.exception)
 
 
 def test_a_model_alone_draws_its_conditions(
