@@ -1,4 +1,4 @@
-"""Showers in the forms of other libraries: awkward arrays of hits, Arrow and pandas tables.
+"""Showers in the forms of other libraries: awkward arrays of hits, Arrow and pandas tables::
 
     import vector
     from calogan import Generator, interchange
@@ -11,8 +11,8 @@
 A hit is a cell with energy: `energy` (MeV), the cell's centre `x`, `y`, `z` (mm, in the generator's
 frame; z is NaN where the geometry gives no depth, a ring's centre is on the axis), `layer` and
 `voxel`, its number in the geometry's order. Beside its hits a shower has its conditions, and its
-`weight` if it has one. Provenance and energy outside the cells stay behind. `calogan.plots` gives
-histograms, as `hist` objects.
+`weight` if it has one. What else a shower may have stays behind: provenance, energy outside the
+cells, which cells were dead, names of labels. `calogan.plots` gives histograms, as `hist` objects.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import Condition
+from calogan.conditions import AnyCondition, Condition
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.reading.voxelize import Hits, voxelize
 from calogan.showers import Showers
+from calogan.units import ANGLE_UNITS
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -57,7 +58,7 @@ class Sampler(Protocol):
     def geometry(self) -> Geometry: ...
 
     @property
-    def conditions(self) -> tuple[Condition, ...]: ...
+    def conditions(self) -> tuple[AnyCondition, ...]: ...
 
     def sample(self, conditions: Mapping[str, ArrayLike], seed: int) -> Showers: ...
 
@@ -101,6 +102,12 @@ def from_awkward(events: ak.Array, geometry: Geometry) -> Showers:
     flat = ak.flatten(hits, axis=1)
     at = _place(ak.fields(flat))
     fields = {name: _numbers(flat[name], f"hits.{name}") for name in ("energy", *sorted(at))}
+    nowhere = int((fields["voxel"] < 0).sum()) if "voxel" in fields else 0
+    if nowhere:
+        raise CaloganError(
+            f"hits.voxel is below 0 for {nowhere} hits, expected 0 to {geometry.n_voxels - 1}; "
+            "leave these out, or give 'x', 'y' and 'layer' or 'z' in place of 'voxel'"
+        )
     for name in fields:
         unit = ak.parameters(flat[name]).get("unit", UNITS[name])
         if unit != UNITS[name]:
@@ -229,7 +236,8 @@ def from_momenta(
     """Hits of one shower for each momentum, as `to_awkward` has them, in the momenta's structure.
 
     Energy is the kinetic one, theta and phi the direction's polar and azimuthal angle, eta its
-    pseudorapidity, all in the generator's frame; those of them are taken that the generator knows.
+    pseudorapidity, all in the generator's frame and units; those of them are taken that the
+    generator knows, phi on the turn that it was trained on.
 
     Parameters
     ----------
@@ -237,12 +245,13 @@ def from_momenta(
         one, (n,), or (n, variable), such as the photons of each event
     seed : the same seed gives the same showers
     mass : of the particle, GeV; 0 for photons and, in effect, electrons
-    conditions : any others, one value or one for each momentum in order; they go first
+    conditions : any others, one value or one for each momentum in order, labels by value or name;
+        they go first
 
     Raises
     ------
-    CaloganError : a condition is missing or outside the trained range, momenta have no `px`, `py`,
-        `pz`, or more than two dimensions
+    CaloganError : a condition is missing, outside the trained range or in another unit, momenta
+        have no `px`, `py`, `pz`, or more than two dimensions
     """
     import awkward as ak
 
@@ -270,10 +279,31 @@ def from_momenta(
             "eta": np.arcsinh(pz / transverse),
         }
     given = conditions or {}
-    asked = {c.name: found[c.name] for c in generator.conditions if c.name in found}
+    asked = {
+        c.name: _in_unit(c, found[c.name])
+        for c in generator.conditions
+        if isinstance(c, Condition) and c.name in found and c.name not in given
+    }
     showers = _sample(generator, {**asked, **given}, len(px), seed)
     made = to_awkward(showers)
     return made if counts is None else ak.unflatten(made, counts)
+
+
+def _in_unit(condition: Condition, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of a momentum, angles from rad to the unit of the condition, phi on its turn."""
+    if condition.name not in ("theta", "phi"):
+        return values
+    if condition.unit not in ANGLE_UNITS:
+        raise CaloganError(
+            f"the generator takes {condition.name} in '{condition.unit}', expected "
+            f"{' or '.join(map(repr, ANGLE_UNITS))}; give its values by `conditions`"
+        )
+    unit = ANGLE_UNITS[condition.unit]
+    found = values / unit
+    if condition.name == "phi":
+        middle, turn = 0.5 * (condition.low + condition.high), 2 * np.pi / unit
+        found = middle + np.remainder(found - middle + 0.5 * turn, turn) - 0.5 * turn
+    return found
 
 
 def _sample(generator: Sampler, conditions: Mapping[str, ArrayLike], n: int, seed: int) -> Showers:

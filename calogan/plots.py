@@ -1,4 +1,4 @@
-"""Figures of showers: single events, averages, spectra and profiles, of one sample or of several.
+"""Figures of showers: single events, averages, spectra and profiles, of one sample or of several::
 
     from calogan import Generator, plots, store
 
@@ -10,7 +10,8 @@
 
 Every function takes `Showers`, or a mapping of names to them, in which the others are held against
 the first; returns a `matplotlib.figure.Figure`; and draws into axes of yours where you give them.
-Showers count as they are: apply the readout threshold first, to all (`Showers.apply_threshold`).
+Showers count as they are: apply the readout threshold first, to all (`Showers.apply_threshold`),
+and make cells that are dead in one sample dead in the others (`Showers.without`).
 
 Figures look as the matplotlib style in force says: `drawing()` is the house's, `drawing("ATLAS")`
 one of mplhep's, and without it your own holds. They belong to no window, so none stays open.
@@ -304,10 +305,7 @@ def _key(panel: Panel, found: Mapping[str, Showers]) -> None:
 
 
 def _conditions(showers: Showers, index: int) -> str:
-    return ", ".join(
-        f"{name} {float(v[index]):.3g} {showers.unit(name)}".rstrip()
-        for name, v in showers.conditions.items()
-    )
+    return ", ".join(showers.words(name, index) for name in showers.conditions)
 
 
 def _ratio(first: panels.Points, other: panels.Points) -> panels.Points:

@@ -61,18 +61,19 @@ def section_markdown(section: type[BaseModel], path: str) -> Iterator[str]:
     """A section's keys, then those of the sections in it, each under a heading."""
     inner = []
     for name, field in section.model_fields.items():
-        below = _section(field.annotation)
-        if below is None:
-            yield _key(name, field, path)
+        models, form = _section(field.annotation)
+        if models:
+            inner.append((name, field, models, form))
         else:
-            inner.append((name, field, *below))
-    for name, field, model, named in inner:
+            yield _key(name, field, path)
+    for name, field, models, form in inner:
         table = ".".join([part for part in (path, name) if part])
-        yield f"(card-{table.replace('.', '-')})=\n## `[{table}{'.NAME' if named else ''}]`"
-        yield inspect.getdoc(model) or ""
+        yield f"(card-{table.replace('.', '-')})=\n## `{form.format(table)}`"
         if field.description:
             yield field.description
-        yield from section_markdown(model, table)
+        for model in models:
+            yield inspect.getdoc(model) or ""
+            yield from section_markdown(model, table)
 
 
 def _key(name: str, field: FieldInfo, path: str) -> str:
@@ -87,16 +88,20 @@ def _key(name: str, field: FieldInfo, path: str) -> str:
     return f"`{name}`\n: {', '.join(facts)}\n\n  {text}"
 
 
-def _section(kind: Any) -> tuple[type[BaseModel], bool] | None:
-    """The model of a section, and whether the card has several of it, by name."""
+def _section(kind: Any) -> tuple[list[type[BaseModel]], str]:
+    """What a section may be, none for a key, and how its name is written."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind, False
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return next(filter(None, map(_section, arguments)), None)
-    if typing.get_origin(kind) is dict and (below := _section(arguments[1])):
-        return below[0], True
-    return None
+        return [kind], "[{}]"
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _section(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return [model for part in arguments for model in _section(part)[0]], "[{}]"
+    if origin is dict:
+        return _section(arguments[1])[0], "[{}.NAME]"
+    if origin is list:
+        return _section(arguments[0])[0], "[[{}]]"
+    return [], ""
 
 
 def _words(kind: Any) -> str:

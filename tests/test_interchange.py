@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from helpers.samples import make_showers
 from numpy.testing import assert_allclose, assert_array_equal
 
 from calogan import interchange, runner
+from calogan.conditions import Condition, Label, condition_columns
 from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
 from calogan.showers import Showers
@@ -121,6 +123,7 @@ def records(**changes: Any) -> ak.Array:
         (records(energy=[[None]]), r"hits.energy is of type .*\?.*, expected a number"),
         (records(voxel=[[0.5]]), "hits.voxel is of type .*float64"),
         (records(voxel=[[99]]), "voxels up to 99"),
+        (records(voxel=[[-1]]), "hits.voxel is below 0 for 1 hits, expected 0 to 15; leave"),
         (records(incident=["a"]), "energy is of type .*string, expected a number"),
         (records(energy=[[np.inf]]), "hits.energy has 1 values that are not finite$"),
     ],
@@ -194,6 +197,37 @@ def test_the_energy_of_a_massive_particle_is_kinetic(generator: Generator) -> No
     assert_allclose(found.energy, np.sqrt(26 + 0.13957**2) - 0.13957, rtol=1e-6)
     turned = interchange.from_momenta(generator, pions, 1, conditions={"theta": 0.3})
     assert_allclose(turned.theta, [0.3], rtol=1e-6)
+
+
+class Asked:
+    """A generator that makes empty showers, and keeps what it was asked for."""
+
+    def __init__(self, *conditions: Condition | Label) -> None:
+        self.geometry = make_showers(1).geometry
+        self.conditions = (Condition("energy", "GeV", 1, 50, "log"), *conditions)
+
+    def sample(self, conditions: Mapping[str, Any], seed: int) -> Showers:
+        self.asked = condition_columns(self.conditions, conditions, "generator")
+        found = {name: values.astype(np.float32) for name, values in self.asked.items()}
+        empty = np.zeros((len(found["energy"]), self.geometry.n_voxels), np.float32)
+        return Showers(empty, found, self.geometry)
+
+
+def test_angles_come_in_the_units_and_on_the_turn_of_the_generator() -> None:
+    particles = vector.array({"px": [0.0, 0.0], "py": [-1.0, 1.0], "pz": [5.0, 5.0]})
+    degrees = Asked(Condition("theta", "deg", 0, 20), Condition("phi", "deg", 0, 360))
+    interchange.from_momenta(degrees, particles, 1)
+    assert_allclose(degrees.asked["theta"], np.degrees(np.arctan2(1, 5)))
+    assert_allclose(degrees.asked["phi"], [270, 90])
+    around = Asked(Condition("phi", "rad", -np.pi, np.pi), Label("kind", (11, 22), ("e-", "gamma")))
+    found = interchange.from_momenta(around, particles, 1, conditions={"kind": ["e-", "gamma"]})
+    assert_allclose(around.asked["phi"], [-np.pi / 2, np.pi / 2])
+    assert found.kind.tolist() == [11, 22]
+    with pytest.raises(CaloganError, match="takes theta in 'turns', expected 'rad' or 'mrad' or"):
+        interchange.from_momenta(Asked(Condition("theta", "turns", 0, 1)), particles, 1)
+    turns = Asked(Condition("theta", "turns", 0, 1))
+    interchange.from_momenta(turns, particles, 1, conditions={"theta": 0.05})
+    assert_allclose(turns.asked["theta"], 0.05)
 
 
 def test_momenta_that_cannot_be_are_refused(generator: Generator) -> None:

@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 import pytest
 from helpers.evaluations import make_flat, make_pair, quick, rings
-from helpers.samples import make_showers
+from helpers.samples import make_labelled, make_showers
 from matplotlib.figure import Figure
 
 from calogan import plots
@@ -137,6 +137,8 @@ def test_an_event_stands_with_its_conditions(pair: dict[str, Showers]) -> None:
     other = {"first": pair["GAN"].select([7]), "second": pair["GAN"].select([8])}
     figure = plots.event(other)
     assert not figure.get_suptitle() and f"first (energy {energy:.3g} GeV" in texts(figure)
+    figure = plots.event(make_labelled(5), 1)
+    assert figure.get_suptitle().endswith((", particle e- (11)", ", particle gamma (22)"))
 
 
 def test_what_is_drawn_goes_into_axes_of_others(pair: dict[str, Showers]) -> None:

@@ -192,7 +192,32 @@ def _read(
     known = [generator.readout_threshold for generator in models.values()]
     known += [float(s.provenance.get("readout_threshold_MeV", 0.0)) for s in found.values()]
     applied = max(known) if threshold is None else threshold
-    return [found[path].apply_threshold(applied) for path in sources], applied
+    samples = _without_dead([found[path] for path in sources])
+    return [showers.apply_threshold(applied) for showers in samples], applied
+
+
+def _without_dead(samples: list[Showers]) -> list[Showers]:
+    """What is dead in one sample made so in all, if they are at the same conditions."""
+    import numpy as np
+
+    first, *others = samples
+    if all(showers.dead is None for showers in samples):
+        return samples
+    for other in others:
+        if other.geometry != first.geometry:
+            return samples  # which cannot be drawn together
+        if len(other) != len(first) or any(
+            name in other.conditions and not np.array_equal(values, other.conditions[name])
+            for name, values in first.conditions.items()
+        ):
+            err.print(
+                "only the sources that mark dead cells have them dark: showers of the others are "
+                "not at the same conditions, one by one, so compare cells and energies with care",
+                soft_wrap=True,
+            )
+            return samples
+        first = first.without(other.dead)
+    return [showers.without(first.dead) for showers in samples]
 
 
 def _generate(

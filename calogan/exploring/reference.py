@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calogan.conditions import AnyCondition, Label
 from calogan.errors import CaloganError
 from calogan.generating.model_file import ModelFile
 
@@ -18,8 +19,9 @@ def reference_of(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> d
 
     "response": its histogram as entries per shower, and errors; "mean": the average shower, MeV,
     (n_voxels,); "spread": how its conditions are distributed, so that showers can be drawn alike;
-    "bins": mean and resolution of the response in bins of the energy. Raises CaloganError if the
-    evaluation is of another calorimeter, of other conditions or at another readout threshold.
+    "bins": mean and resolution of the response in bins of the energy; None where there are labels.
+    Raises CaloganError if the evaluation is of another calorimeter, lacks a condition of the
+    generator, has it in another unit, or is at another readout threshold.
     """
     try:
         return _reference(metrics, model, where)
@@ -38,12 +40,13 @@ def _reference(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> dic
             f"{model.where} makes showers in '{model.geometry.name}' with "
             f"{model.geometry.n_voxels}; give the evaluation of this generator"
         )
-    units = {name: bins["unit"] for name, bins in conditions.items()}
-    if units != {c.name: c.unit for c in model.conditions}:
+    # Full simulation may have more conditions than the generator knows.
+    if any(_kind(conditions.get(c.name)) != _kind_of(c) for c in model.conditions):
+        found = {name: _kind(bins) for name, bins in conditions.items()}
         raise CaloganError(
-            f"{where} has the conditions {_words(units.items())}, {model.where} takes "
-            f"{_words((c.name, c.unit) for c in model.conditions)}; give the evaluation of this "
-            "generator"
+            f"{where} has the conditions {_words(found)}, {model.where} takes "
+            f"{_words({c.name: _kind_of(c) for c in model.conditions})}; give the evaluation of "
+            "this generator"
         )
     if settings["threshold_MeV"] != model.readout_threshold:
         raise CaloganError(
@@ -69,7 +72,10 @@ def _reference(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> dic
             }
             for c in model.conditions
         },
-        "bins": {
+        # A bin of the energy mixes what labels tell apart.
+        "bins": None
+        if any(isinstance(c, Label) for c in model.conditions)
+        else {
             "edges": energy["edges"],
             "response": _values(energy["response"]["reference"]),
             "resolution": _values(energy["resolution"]["reference"]),
@@ -81,5 +87,17 @@ def _values(numbers: Sequence[Mapping[str, Any]]) -> list[float | None]:
     return [number["value"] for number in numbers]
 
 
-def _words(units: Any) -> str:
-    return ", ".join(f"{name} in {unit}" if unit else name for name, unit in units)
+def _kind(bins: Mapping[str, Any] | None) -> str | None:
+    """What an evaluation says of a condition: its unit, or the values of a label; None: nothing."""
+    return None if bins is None else " or ".join(bins.get("values", [bins["unit"]]))
+
+
+def _kind_of(condition: AnyCondition) -> str:
+    """The same of a generator's condition."""
+    if isinstance(condition, Label):
+        return " or ".join(map(condition.words, condition.values))
+    return condition.unit
+
+
+def _words(kinds: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name} in {kind}" if kind else name for name, kind in kinds.items())

@@ -71,6 +71,31 @@ def test_real_beside_generated(
     assert min(s.energies[s.energies > 0].min() for s in (real, fake)) >= np.float32(threshold)
 
 
+def test_dead_cells_are_dark_in_what_is_held_against_them(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = drawn(monkeypatch, "averages")
+    real = store.load(made)
+    dead = np.zeros(real.energies.shape, np.bool_)
+    dead[::2, 3] = True
+    path, other = tmp_path / "dead.h5", tmp_path / "other.h5"
+    units = [("energy", "GeV"), ("theta", "rad")]
+    store.save(real.without(dead), path, units)
+    found = calogan("averages", path, GATED_MODEL, "-o", tmp_path / "a.png")
+    assert found.exit_code == 0 and "dead cells" not in found.output, found.output
+    for showers in calls[-1].values():
+        np.testing.assert_array_equal(showers.energies[::2, 3], 0)
+    assert showers.energies[1::2, 3].any() and showers.energies[::2, 2].any()
+    # Of showers at other conditions nobody can say in which a cell is dead.
+    store.save(real.select(slice(5, None)), other, units)
+    found = calogan("averages", path, other, "-o", tmp_path / "a.png")
+    assert found.exit_code == 0 and "only the sources that mark dead cells" in found.output
+    assert calls[-1]["other"].energies[:, 3].all()
+    store.save(make_showers(60), other)
+    found = calogan("averages", path, other, "-o", tmp_path / "a.png")
+    assert isinstance(found.exception, CaloganError) and "geometries" in str(found.exception)
+
+
 def test_a_model_alone_draws_its_conditions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,14 +6,18 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.exploring.bundle import PAGE, script
 from calogan.exploring.explore import explore
+from calogan.exploring.reference import reference_of
+from calogan.generating.model_file import ModelFile
 
 MODEL = Path(__file__).parents[2] / "data/models/lar_photons/generator.json"
 METRICS = MODEL.with_name("metrics.json")
@@ -87,6 +91,25 @@ def test_a_report_of_something_else_is_refused(
     (tmp_path / "model.json").symlink_to(MODEL)
     made = explore(tmp_path / "model.json", tmp_path / "page.html")
     assert made.report is None and re.search(message, made.remarks[0])
+
+
+def test_a_label_is_held_against_that_of_the_report() -> None:
+    model = ModelFile.read(MODEL)
+    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
+    label = Label("particle", (11, 22), ("e-", "gamma"))
+    labelled = replace(model, conditions=(*model.conditions, label))
+    with pytest.raises(CaloganError, match=r"takes .*, particle in e- \(11\) or gamma \(22\)"):
+        reference_of(metrics, labelled, METRICS)
+    bins = {"unit": "", "edges": [-0.5, 0.5, 1.5], "counts": [3, 1], "values": ["e- (11)", "p"]}
+    metrics["conditions"]["particle"] = bins
+    # What the generator does not know does not matter.
+    assert reference_of(metrics, model, METRICS)["bins"] is not None
+    with pytest.raises(CaloganError, match=r"particle in e- \(11\) or p, "):
+        reference_of(metrics, labelled, METRICS)
+    bins["values"] = ["e- (11)", "gamma (22)"]
+    found = reference_of(metrics, labelled, METRICS)
+    assert found["spread"]["particle"]["counts"] == [3, 1]
+    assert found["bins"] is None
 
 
 def test_the_command_says_what_it_made(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from helpers.browser import browser
+from helpers.samples import PARTICLES, make_card
 from helpers.untrained import export_untrained
 from lwtnn_converter import Graph
 
 from calogan import runner
 from calogan.card.loading import load_card
+from calogan.conditions import Label
 from calogan.exploring.explore import explore
 from calogan.generating.cpp_library import load_library
 from calogan.generating.model_file import ModelFile
@@ -35,10 +37,14 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """Model file and page of the reference generator and of one of 6480 cells."""
+    """Model file and page of the reference generator, of one of 6480 cells, of one with a label."""
     folder = tmp_path_factory.mktemp("pages")
     fine = export_untrained(load_card(DATA / "cards/par04_electrons.toml"), folder)
-    models = {"lar": REFERENCE, "fine": fine}
+    (folder / "labelled").mkdir()
+    labelled = export_untrained(
+        make_card(conditions={"particle": PARTICLES}, training={"updates": 1}), folder / "labelled"
+    )
+    models = {"lar": REFERENCE, "fine": fine, "labelled": labelled}
     for name, model in models.items():
         explore(model, folder / f"{name}.html")
     return {name: (model, folder / f"{name}.html") for name, model in models.items()}
@@ -75,7 +81,7 @@ class Opened:
         return np.array(self.page.evaluate("[...calogan.shower]"))
 
 
-@pytest.mark.parametrize("name", ["lar", "fine"])
+@pytest.mark.parametrize("name", ["lar", "fine", "labelled"])
 def test_latents_give_the_numbers_of_the_numpy_evaluator(
     chromium: Browser, pages: dict[str, tuple[Path, Path]], name: str
 ) -> None:
@@ -83,8 +89,8 @@ def test_latents_give_the_numbers_of_the_numpy_evaluator(
     model = ModelFile.read(model_file)
     cases = model.block["self_test"]
     latents, values = (np.array([case[key] for case in cases]) for key in ("latent", "conditions"))
-    variables = [c.to_variable(values[:, i]) for i, c in enumerate(model.conditions)]
-    expected = model.outputs(latents, np.stack(variables, axis=1))
+    variables = [c.to_variables(values[:, i]) for i, c in enumerate(model.conditions)]
+    expected = model.outputs(latents, np.concatenate(variables, axis=1))
     with Opened(chromium, page) as opened:
         found = opened.page.evaluate(
             "([z, v]) => [...calogan.generator.outputs(z, v)].slice(0, v.length * "
@@ -165,7 +171,7 @@ def test_every_layer_and_activation_is_that_of_the_numpy_evaluator(
     np.testing.assert_allclose(np.reshape(found, expected.shape), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["lar", "fine"])
+@pytest.mark.parametrize("name", ["lar", "fine", "labelled"])
 def test_seed_and_event_give_the_shower_of_the_cpp_runner(
     chromium: Browser, pages: dict[str, tuple[Path, Path]], name: str
 ) -> None:
@@ -173,7 +179,10 @@ def test_seed_and_event_give_the_shower_of_the_cpp_runner(
     model, page = pages[name]
     generator = runner.Generator.load(model)
     seed, event = 2**40 + 5, 2**33 + 7  # of both words
-    conditions = {c.name: c.low + 0.3 * (c.high - c.low) for c in generator.conditions}
+    conditions = {
+        c.name: c.values[-1] if isinstance(c, Label) else c.low + 0.3 * (c.high - c.low)
+        for c in generator.conditions
+    }
     expected = generator.generate(conditions, seed=seed, first_event=event)[0]
     address = "&".join(f"{key}={value!r}" for key, value in conditions.items())
     with Opened(chromium, page, f"#{address}&seed={seed}&event={event}") as opened:
@@ -316,6 +325,34 @@ def test_keys_and_sliders(chromium: Browser, pages: dict[str, tuple[Path, Path]]
         assert page.evaluate("calogan.pictures.view.yaw") < yaw
         page.locator("#layers button").nth(2).click()
         assert page.inner_text("#layer-name").startswith("back")
+
+
+def test_a_label_is_chosen_from_its_names(
+    chromium: Browser, pages: dict[str, tuple[Path, Path]]
+) -> None:
+    with Opened(chromium, pages["labelled"][1], "#particle=22&sample=fixed") as opened:
+        page = opened.page
+        assert "particle e-, gamma" in page.inner_text("#about")
+        assert opened.state("values")[2] == 22
+        photon = opened.energies()
+        page.get_by_label("particle").select_option("e-")
+        assert opened.state("values")[2] == 11
+        assert (opened.energies() != photon).any()
+        assert "--particle 11 " in (page.text_content("#command") or "")
+        page.wait_for_function("location.hash.includes('particle=11')")
+        drawn = page.evaluate(
+            """() => Array.from({ length: 400 }, (_, i) =>
+              calogan.drawConditions(calogan.header.conditions, null, 1, i)[2])"""
+        )
+        assert {*drawn} == {11, 22} and 140 < drawn.count(11) < 260
+        drawn = page.evaluate(
+            """() => Array.from({ length: 400 }, (_, i) => calogan.drawConditions(
+              calogan.header.conditions,
+              { particle: { edges: [-0.5, 0.5, 1.5], counts: [30, 10] } }, 1, i)[2])"""
+        )
+        assert 260 < drawn.count(11) < 340
+    with Opened(chromium, pages["labelled"][1], "#particle=13") as opened:
+        assert "particle=13: it was trained on e-, gamma" in opened.page.inner_text("#error")
 
 
 def test_cells_are_where_the_geometry_has_them(

@@ -22,7 +22,7 @@ def export_untrained(card: Card, folder: Path) -> Path:
     model = build_generator(
         card.generator,
         geometry,
-        len(card.conditions),
+        card.n_inputs,
         (0.3 * mean / mean.sum()).astype(np.float32),
         np.clip(mean, 0.01, 0.9),
     )

@@ -15,7 +15,9 @@ export class Controls {
     this.change = change;
     this.act = act;
     this.choices = { show: Object.keys(showWords), colours, nLayers };
-    this.rows = conditions.map((condition, k) => this.conditionRow(condition, k));
+    this.rows = conditions.map((condition, k) =>
+      condition.values ? this.labelRow(condition, k) : this.rangeRow(condition, k),
+    );
     byId("conditions").replaceChildren(...this.rows.map(({ element }) => element));
     this.radios = { sample: this.choice("sample", sampleWords), show: this.choice("show", showWords) };
     byId("colours").replaceChildren(...colours.map((name) => new Option(name, name)));
@@ -34,7 +36,24 @@ export class Controls {
     document.addEventListener("keydown", (event) => this.key(event));
   }
 
-  conditionRow({ name, unit, low, high, scale }, k) {
+  give(k, value) {
+    const values = [...this.state.values];
+    values[k] = value;
+    this.change({ values });
+  }
+
+  labelRow({ name, values, names }, k) {
+    const element = document.createElement("div");
+    element.className = "condition";
+    const id = `condition-${name}`;
+    const select = Object.assign(document.createElement("select"), { id });
+    select.append(...values.map((value, i) => new Option(names[i], value)));
+    select.addEventListener("change", () => this.give(k, Number(select.value)));
+    element.append(Object.assign(document.createElement("label"), { htmlFor: id, textContent: name }), select);
+    return { element, set: (value) => (select.value = value) };
+  }
+
+  rangeRow({ name, unit, low, high, scale }, k) {
     const element = document.createElement("div");
     element.className = "condition";
     const log = scale === "log";
@@ -54,18 +73,13 @@ export class Controls {
     slider.setAttribute("aria-label", name);
     const ends = add("div", { className: "ends" });
     for (const end of [low, high]) add("span", { textContent: String(Number(end.toPrecision(DIGITS))) }, ends);
-    const give = (value) => {
-      const values = [...this.state.values];
-      values[k] = value;
-      this.change({ values });
-    };
     slider.addEventListener("input", () => {
       const value = Number(toValue(slider.value / STEPS).toPrecision(DIGITS));
-      give(Math.min(Math.max(value, low), high));
+      this.give(k, Math.min(Math.max(value, low), high));
     });
     number.addEventListener("change", () => {
       const value = Number(number.value);
-      if (number.value !== "" && value >= low && value <= high) give(value);
+      if (number.value !== "" && value >= low && value <= high) this.give(k, value);
     });
     const set = (value) => {
       slider.value = Math.round(STEPS * toPart(value));

@@ -1,4 +1,5 @@
 // Many showers made alike: what is added up of them, and numbers of single showers and averages.
+import { draw } from "./conditions.js";
 import { uniforms } from "./random.js";
 
 // Sums of showers.
@@ -78,14 +79,5 @@ export function numbers(energies) {
 // distributed, in the bins of its report, else evenly on each condition's scale.
 export function drawConditions(conditions, spread, seed, event) {
   const random = uniforms(seed, event, conditions.length);
-  return conditions.map(({ name, low, high, scale }, k) => {
-    const { edges, counts } = spread?.[name] ?? { edges: [low, high], counts: [1] };
-    let rest = random[k] * total(counts);
-    let bin = 0;
-    while (bin < counts.length - 1 && rest >= counts[bin]) rest -= counts[bin++];
-    const part = rest / counts[bin];
-    const [from, to] = [edges[bin], edges[bin + 1]];
-    const value = scale === "log" ? from * (to / from) ** part : from + part * (to - from);
-    return Math.fround(Math.min(Math.max(value, low), high));
-  });
+  return conditions.map((condition, k) => draw(condition, random[k], spread?.[condition.name]));
 }
