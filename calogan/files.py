@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -62,6 +64,32 @@ def writing(path: str | Path, also: type[Exception] = OSError) -> Iterator[None]
         raise CaloganError(
             f"cannot write {path}: {reason}; is the disk full, or a quota reached?"
         ) from error
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock of a file that processes of any machine which sees it can lock, one at a time.
+
+    The lock ends with its process, however that ends. Where another holds it: `wait` for that, or
+    raise CaloganError saying which it is.
+    """
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            file.seek(0)
+            raise CaloganError(
+                f"another process works on {path.parent}: {file.read().strip() or 'unknown'}; "
+                "wait for it"
+            ) from error
+        except OSError as error:
+            raise CaloganError(
+                f"cannot lock {path}: {error}; expected a file system with flock"
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
 
 
 def refuse_remote(name: str | Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -26,7 +27,7 @@ from calogan.conditions import AnyCondition
 from calogan.errors import CaloganError
 from calogan.evaluation.evaluate import evaluate_run
 from calogan.exporting.native import export_run
-from calogan.files import read_text, write_json
+from calogan.files import locked, read_text, write_json
 from calogan.reading import store
 from calogan.reading.pipeline import voxelize_files
 from calogan.training.loop import Progress, train
@@ -113,16 +114,29 @@ class Member:
         return state
 
     def plan(self) -> MemberPlan:
-        fields = json.loads(read_text(self.plan_file, "plan"))
-        card = Card.model_validate(fields["card"])
-        return MemberPlan(self.name, card, tuple(fields["test"]))
+        fields = self._planned()
+        try:
+            return MemberPlan(self.name, Card.model_validate(fields["card"]), tuple(fields["test"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise CaloganError(
+                f"{self.plan_file} is damaged, or of another version of calogan: {error}; "
+                f"remove {self.folder} to begin the member again"
+            ) from error
+
+    def _planned(self) -> Any:
+        try:
+            return json.loads(read_text(self.plan_file, "plan"))
+        except ValueError as error:
+            raise CaloganError(
+                f"{self.plan_file} is damaged: {error}; remove {self.folder} to begin the member "
+                "again"
+            ) from error
 
     def begin(self, plan: MemberPlan) -> None:
         """Write the plan; raises CaloganError if the training was begun by another."""
         fields = {"card": plan.card.model_dump(mode="json"), "test": list(plan.test)}
         if self.plan_file.is_file():
-            old = json.loads(read_text(self.plan_file, "plan"))
-            changed = [*_changes(old, fields)]
+            changed = [*_changes(self._planned(), fields)]
             if not changed:
                 return
             if self.run.path.exists():
@@ -153,6 +167,13 @@ def work(folder: str) -> None:
     again would not help. Anything else is raised.
     """
     member = Member(Path(folder))
+    # A worker that its scheduler has lost, or given up with a killed coordinator, may still be at it.
+    with locked(member.folder / "worker.lock", wait=True):
+        if member.state().status != "done":
+            _attempt(member)
+
+
+def _attempt(member: Member) -> None:
     before = member.state()
     earlier = before.earlier
     if before.status == "running":
@@ -278,6 +299,10 @@ def _train(member: Member, card: Card) -> bool:
         _say(f"training goes on from update {done}")
     elif run.path.exists():  # its worker was killed before the first checkpoint
         run.path.rename(run.path.with_name(f"run_of_attempt_{member.state().attempts - 1}"))
+    # What an earlier generator left would pass for this one's.
+    member.model.unlink(missing_ok=True)
+    if member.metrics.parent.exists():
+        shutil.rmtree(member.metrics.parent)
     printed: list[int] = []
 
     def report(progress: Progress) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError, model_validator
 
 from calogan.card.keys import Card
-from calogan.card.loading import DEFAULT_CARD, explain, load_card
+from calogan.card.loading import explain, load_card, presets
 from calogan.errors import CaloganError
 from calogan.files import parse_toml, read_text
 
@@ -86,7 +87,9 @@ def load_campaign(path: str | Path) -> Campaign:
     except ValidationError as error:
         raise CaloganError(explain(error, str(path), CampaignCard)) from error
     base = path.parent / card.card
-    shipped = card.card == DEFAULT_CARD and not base.exists()
+    shipped = card.card.removesuffix(".toml")
+    beside = base.exists() or shipped not in presets()
+    load = partial(load_card, base) if beside else partial(load_card, preset=shipped)
     changes = card.members or _combinations(card.matrix, path)
     members = []
     for name, keys in changes.items():
@@ -96,16 +99,16 @@ def load_campaign(path: str | Path) -> Campaign:
                 "since a folder is named so"
             )
         try:
-            members.append(_member(name, None if shipped else base, [card.run, keys], card.test))
+            members.append(_member(name, load, [card.run, keys], card.test))
         except CaloganError as error:
             raise CaloganError(f"{path}: member '{name}': {error}") from error
     return Campaign(card.name, tuple(members), card.cluster)
 
 
 def _member(
-    name: str, base: Path | None, tables: list[dict[str, Any]], test: list[str]
+    name: str, load: Callable[..., Card], tables: list[dict[str, Any]], test: list[str]
 ) -> MemberPlan:
-    card = load_card(base, tables=[_nested(table) for table in tables])
+    card = load(tables=[_nested(table) for table in tables])
     tags = card.tags
 
     def placed(text: str) -> str:

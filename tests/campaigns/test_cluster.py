@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,15 +35,15 @@ def nothing_to_train_on(folder: Path, cluster: str = "") -> Campaign:
 
 
 @contextmanager
-def scheduler(threads: int) -> Iterator[str]:
-    """The address of one that has a worker of so many threads."""
+def scheduler(threads: int, workers: int = 1) -> Iterator[str]:
+    """The address of one whose workers take so many threads."""
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1,
+        n_workers=workers,
         threads_per_worker=threads,
         processes=False,
-        dashboard_address=None,
+        dashboard_address=":0",
         protocol="tcp",
         host="127.0.0.1",
     ) as cluster:
@@ -133,6 +136,45 @@ def test_no_scheduler_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         run_campaign(campaign, tmp_path / "out", cluster="htcondor")
     with pytest.raises(CaloganError, match="is no campaign's folder"):
         members_of(tmp_path / "none")
+
+
+def test_workers_that_never_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calogan.campaigns.run.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("calogan.campaigns.run.PATIENCE_SECONDS", 0.5)
+    with (
+        scheduler(threads=1, workers=0) as address,
+        pytest.raises(CaloganError, match="has had no worker for 1 s; start workers with"),
+    ):
+        run_campaign(nothing_to_train_on(tmp_path), tmp_path / "out", cluster=address)
+
+
+def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
+    """What it had is no member's fault: the campaign ends, and none is said to have failed."""
+    from distributed import Client
+
+    with scheduler(threads=1, workers=0) as address, Client(address) as other:
+
+        def drop() -> None:
+            while not (keys := [*other.run_on_scheduler(_keys)]):
+                time.sleep(0.05)
+            other.run_on_scheduler(_drop, keys)
+
+        thread = threading.Thread(target=drop)
+        thread.start()
+        with pytest.raises(CaloganError, match="scheduler is gone, or has dropped the members"):
+            run_campaign(nothing_to_train_on(tmp_path), tmp_path / "out", cluster=address)
+        thread.join()
+    assert {member.state().status for member in members_of(tmp_path / "out")} == {"waiting"}
+
+
+def _keys(dask_scheduler: Any) -> list[str]:
+    return [*dask_scheduler.tasks]
+
+
+def _drop(keys: list[str], dask_scheduler: Any) -> None:
+    for client in list(dask_scheduler.clients):
+        dask_scheduler.client_releases_keys(keys, client)
+        dask_scheduler.report({"op": "cancelled-keys", "keys": keys, "reason": "scheduler"})
 
 
 def test_jobs_of_a_batch_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

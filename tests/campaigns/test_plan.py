@@ -82,7 +82,7 @@ def test_the_cards_of_the_documents_load(tmp_path: Path) -> None:
     assert (low.card.conditions["energy"].high, high.card.conditions["energy"].low) == (10, 5)
     assert low.card.tags == {"particle": 22}
     page = (cards / "campaigns.md").read_text(encoding="utf-8")
-    block = re.search(r"In general:\n\n((?:    .*\n|\n)+)", page)
+    block = re.search(r"In general:\n\n<!--.*-->\n```toml\n(.*?)```", page, re.DOTALL)
     assert block
     text = textwrap.dedent(block[1]).replace('"photons.toml"', '"lar_photons.toml"')
     members = load_campaign(write(tmp_path, text)).members
