@@ -167,7 +167,7 @@ def work(folder: str) -> None:
     again would not help. Anything else is raised.
     """
     member = Member(Path(folder))
-    # A worker that its scheduler has lost, or given up with a killed coordinator, may still be at it.
+    # A worker that its scheduler has lost may still be at it.
     with locked(member.folder / "worker.lock", wait=True):
         if member.state().status != "done":
             _attempt(member)

@@ -108,14 +108,14 @@ def _hand_out(client: Any, members: list[Member], retries: int, report: Report) 
             ) from error
         for future in ended:
             member = futures.pop(future)
-            error = future.exception()
+            problem = future.exception()
             state = member.state()
-            if error is None:
+            if problem is None:
                 report(member, state, state.status)
                 continue
             if state.status != "failed":  # its process could not say why
-                reason = f"{type(error).__name__}: {error}"
-                if isinstance(error, KilledWorker):
+                reason = f"{type(problem).__name__}: {problem}"
+                if isinstance(problem, KilledWorker):
                     reason = f"its worker ended during '{state.step}': killed, or out of memory?"
                 state = member.change(status="failed", reason=reason)
             if tries[member] <= retries:

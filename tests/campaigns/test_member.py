@@ -124,7 +124,7 @@ def test_a_member_that_was_not_trained_takes_another_card(tmp_path: Path) -> Non
 
 
 def test_nothing_of_an_earlier_training_is_kept(tmp_path: Path) -> None:
-    """A run that was removed is trained anew, by another card perhaps: its generator is a new one."""
+    """A run that was removed is trained anew, and its generator is a new one."""
     member = Member(tmp_path / "a")
     card = from_cells(tmp_path)
     member.begin(MemberPlan("a", card, ()))
