@@ -177,6 +177,13 @@ TEST(an_index_that_is_wrong) {
   };
   says(member("../a.json", R"("energy": [1, 1, 2, 2])"),
        "members[0].file is \"../a.json\", expected the name of a file in the bundle's folder");
+  says(member(R"(..\u0000a.json)", R"("energy": [1, 1, 2, 2])"), "expected the name of a file in");
+  says(member("a.json", R"("energy": [1, 1, 2, 2], "Energy": [1, 1, 2, 2])"),
+       "members[0].ranges has a range of Energy, which is no condition");
+  const std::string one = R"({"name": "a", "file": "a", "weights_sha256": "", "ranges": {}})";
+  says(index_of(one + "," + one), "members[1] has the name of another, \"a\"");
+  says(index_of(R"({"name": "a", "file": "a", "weights_sha256": "", "ranges":
+    {"theta": [-1e308, -1e308, 1e308, 1e308]}})"), "wider than numbers go");
   says(member("a.json", R"("energy": [1, 2, 2])"), "ranges.energy is [1,2,2], expected four numbers");
   says(member("a.json", R"("energy": [1, 0.5, 2, 4])"), "expected the two in the middle to be within the first");
   says(member("a.json", R"("energy": [0, 1, 2, 2])"), "begins with 0, but the scale is logarithmic");
@@ -230,4 +237,31 @@ TEST(threads_load_members_together) {
       CHECK(addresses[3 * t + member] == addresses[member]);
     }
   }
+}
+
+// All that wait for a load which fails are told so, and once the file is there it is loaded.
+TEST(threads_whose_load_fails) {
+  const Folder folder("late");
+  folder.index(test::read_text("bundle.json"));
+  const Bundle bundle = Bundle::open(folder.path());
+  constexpr std::size_t n_threads = 4;
+  std::atomic<std::size_t> ready{0};
+  std::atomic<std::size_t> failed{0};
+  const auto all = [&](bool there) {
+    ready = failed = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < n_threads; ++t) {
+      threads.emplace_back([&] {
+        ++ready;
+        while (ready < n_threads) std::this_thread::yield();
+        if (!test::error_of([&] { bundle.generator(0); }).empty()) ++failed;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK_EQ(failed.load(), there ? std::size_t{0} : n_threads);
+    CHECK_EQ(bundle.n_loaded(), std::size_t{there ? 1u : 0u});
+  };
+  all(false);
+  folder.model("gated.json", "gated.json");
+  all(true);
 }
