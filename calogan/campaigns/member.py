@@ -30,6 +30,7 @@ from calogan.exporting.native import export_run
 from calogan.files import locked, read_text, write_json
 from calogan.reading import store
 from calogan.reading.pipeline import voxelize_files
+from calogan.reading.root_file import expand_files
 from calogan.training.loop import Progress, train
 from calogan.training.run import Run
 
@@ -238,8 +239,9 @@ def _prepare(
     files: Sequence[str], output: Path, card: Card, conditions: Sequence[AnyCondition]
 ) -> bool:
     """Bring showers within the member's ranges to a store of its own, if that is needed."""
-    if output.exists():
+    if output.exists() and _is_of(output, files):
         return False
+    output.unlink(missing_ok=True)
     if store_of(files):
         return _select(Path(files[0]), output, conditions)
     whole = output.with_name(f"whole_{output.name}")
@@ -252,6 +254,22 @@ def _prepare(
     else:
         whole.replace(output)
     return True
+
+
+def _is_of(output: Path, files: Sequence[str]) -> bool:
+    """Whether a store was made of these files, as they are now, and of no others.
+
+    Of files that are not there any more nothing better can be made.
+    """
+    try:
+        sources, _ = expand_files(files)
+    except CaloganError:
+        return True
+    made = output.stat().st_mtime_ns
+    if any(source.stat().st_mtime_ns > made for source in sources):
+        return False
+    read = store.info(output).provenance.get("files", [])
+    return store_of(files) or [file["path"] for file in read] == [str(path) for path in sources]
 
 
 def store_of(files: Sequence[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 from unittest.mock import patch
@@ -153,6 +154,33 @@ def test_a_member_that_another_worker_has(tmp_path: Path) -> None:
         member.change(status="done")
     thread.join()
     assert member.state().attempts == 0 and not member.log.exists()
+
+
+def test_data_that_changed_are_read_again(tmp_path: Path) -> None:
+    """A member's store is made of its files as they are: those that came later, those changed."""
+    card = from_cells(tmp_path, input={"files": [str(tmp_path / "*.root")], "layout": "cells"})
+    member = Member(tmp_path / "member")
+    member.begin(MemberPlan("a", card, ()))
+
+    def made() -> tuple[int, int]:
+        with patch("calogan.campaigns.member.train", side_effect=CaloganError("far enough")):
+            work(str(member.folder))
+        assert member.state().reason == "far enough"
+        path = member.folder / "train.h5"
+        return store.info(path).n_showers, path.stat().st_mtime_ns
+
+    n, first = made()
+    assert made() == (n, first)  # nothing has changed
+    shutil.copy(tmp_path / "a.root", tmp_path / "b.root")
+    os.utime(tmp_path / "b.root", (0, 0))
+    both, second = made()
+    assert both == 2 * n
+    os.utime(tmp_path / "a.root", ns=(second + 1, second + 1))
+    assert made()[1] > second
+    third = made()
+    (tmp_path / "a.root").unlink()
+    (tmp_path / "b.root").unlink()
+    assert made() == third  # the store is all there is
 
 
 def test_a_damaged_plan(tmp_path: Path) -> None:
