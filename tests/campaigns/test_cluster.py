@@ -43,7 +43,7 @@ def scheduler(threads: int, workers: int = 1) -> Iterator[str]:
         n_workers=workers,
         threads_per_worker=threads,
         processes=False,
-        dashboard_address=":0",
+        dashboard_address="127.0.0.1:0",
         protocol="tcp",
         host="127.0.0.1",
     ) as cluster:
