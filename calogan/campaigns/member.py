@@ -194,6 +194,9 @@ def _attempt(member: Member) -> None:
     with _printing_to(member.log):
         _say(f"attempt {attempt} on {socket.gethostname()}, process {os.getpid()}")
         try:
+            for pattern in (".*.h5", "whole_*.h5"):  # a worker that was killed was writing these
+                for path in member.folder.glob(pattern):
+                    path.unlink()
             _steps(member)
         except CaloganError as error:
             _say(f"failed: {error}")
@@ -316,7 +319,7 @@ def _train(member: Member, card: Card) -> bool:
             return False
         _say(f"training goes on from update {done}")
     elif run.path.exists():  # its worker was killed before the first checkpoint
-        run.path.rename(run.path.with_name(f"run_of_attempt_{member.state().attempts - 1}"))
+        shutil.rmtree(run.path)
     # What an earlier generator left would pass for this one's.
     member.model.unlink(missing_ok=True)
     if member.metrics.parent.exists():

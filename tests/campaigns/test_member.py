@@ -132,9 +132,15 @@ def test_nothing_of_an_earlier_training_is_kept(tmp_path: Path) -> None:
     member.metrics.parent.mkdir()
     for path in (member.model, member.metrics, member.report):
         path.write_text("of another training")
+    member.run.path.mkdir()
+    for name in (".abc.train.h5", "whole_train.h5", "run/card.json"):  # of a worker killed early
+        (member.folder / name).touch()
     with patch("calogan.campaigns.member.train", side_effect=CaloganError("far enough")):
         work(str(member.folder))
     assert member.state().reason == "far enough"
+    assert {path.name for path in member.folder.iterdir()} == {
+        *("plan.json", "state.json", "worker.lock", "log.txt", "train.h5")
+    }
     assert not member.model.exists() and not member.metrics.parent.exists()
 
 
