@@ -21,7 +21,11 @@ void choose(const BundleIndex& index, const std::vector<double>& values, std::ui
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Reach& reach = member.reaches[i];
       const double value = index.conditions[i].logarithmic ? std::log(values[i]) : values[i];
-      if (!reach.covers(value) && calogan::detail::beyond(reach.low, reach.high, value)) std::abort();
+      const double rounding = 1e-6 * std::abs(value);
+      if (!reach.covers(value) &&
+          calogan::detail::beyond(reach.low - rounding, reach.high + rounding, value)) {
+        std::abort();
+      }
     }
   } catch (const calogan::Error&) {
   }

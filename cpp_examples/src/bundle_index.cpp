@@ -29,9 +29,12 @@ double on_scale(const Condition& condition, double value) {
   return condition.logarithmic ? std::log(value) : value;
 }
 
-// A float32's rounding beyond the end of a range does not count, as in a generator's own check.
+// A float32's rounding beyond the end of a range does not count, as in a generator's own check; nor
+// does it where the range is one value, which has no width to compare with.
 bool nearly_covers(const Reach& reach, double value) {
-  return reach.covers(value) || !beyond(reach.low, reach.high, value);
+  const auto rounded = [](double v) { return static_cast<float>(v); };
+  return reach.covers(value) || !beyond(reach.low, reach.high, value) ||
+         (rounded(value) >= rounded(reach.low) && rounded(value) <= rounded(reach.high));
 }
 
 Condition read_condition(const Field& field) {

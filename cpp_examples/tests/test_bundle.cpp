@@ -142,6 +142,12 @@ TEST(what_a_bundle_does_not_cover) {
   // A range's end that went through single precision is inside, as for a generator.
   CHECK_EQ(bundle.choose({50.005, static_cast<double>(0.35f), 22}, 1, 0), std::size_t{1});
   CHECK_ERROR(bundle.choose({50.02, 0.1, 22}, 1, 0), "no member for energy 50.02 GeV");
+  const Folder folder("tag");
+  folder.index(index_of(R"({"name": "a", "file": "a.json", "weights_sha256": "", "ranges":
+    {"energy": [1, 1, 2, 2], "theta": [0.2, 0.2, 0.2, 0.2], "particle": [22, 22, 22, 22]}})"));
+  const Bundle at_a_value = Bundle::open(folder.path());
+  CHECK_EQ(at_a_value.choose({1.5, static_cast<double>(0.2f), 22}, 1, 0), std::size_t{0});
+  CHECK_ERROR(at_a_value.choose({1.5, 0.20001, 22}, 1, 0), "no member for ");
 }
 
 TEST(a_member_without_a_range_takes_all) {

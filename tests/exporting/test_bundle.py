@@ -101,6 +101,16 @@ def test_tags_tell_members_apart(tmp_path: Path) -> None:
         bundle.choose({**asked, "eta": 0.3}, 1)
 
 
+def test_tags_that_single_precision_rounds(tmp_path: Path) -> None:
+    """Showers are asked for in single precision, in which 0.2 is a little more than in double."""
+    index(tmp_path, *(model(tmp_path, f"eta_{eta}", {"eta": eta}) for eta in (0.2, 0.7)))
+    bundle = runner.Bundle.open(tmp_path / "bundle")
+    asked = {"energy": 10, "theta": 0.1, "eta": [0.2, 0.7]}
+    assert bundle.choose(asked, 1).tolist() == [0, 1]
+    with pytest.raises(CaloganError, match=r"eta 0\.2001"):
+        bundle.choose({**asked, "eta": 0.2001}, 1)
+
+
 def test_a_coarse_and_two_fine_slices_hand_over(tmp_path: Path) -> None:
     found = index(
         tmp_path,
