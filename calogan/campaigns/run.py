@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +95,13 @@ def _hand_out(client: Any, members: list[Member], retries: int, report: Report) 
     futures = {submit(member): member for member in members}
     seen = time.monotonic()
     while futures:
+        ended: set[Any] = set()
         try:
-            ended = wait([*futures], timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            if client.scheduler_info()["workers"]:
+            with suppress(TimeoutError):
+                ended = wait([*futures], timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
+            if ended or client.scheduler_info()["workers"]:
                 seen = time.monotonic()
-            yield time.monotonic() - seen
-            continue
-        except FuturesCancelledError as error:
+        except (FuturesCancelledError, OSError) as error:
             raise CaloganError(
                 f"the dask scheduler is gone, or has dropped the members: {error}; "
                 "the same command goes on"
@@ -123,6 +123,7 @@ def _hand_out(client: Any, members: list[Member], retries: int, report: Report) 
                 futures[submit(member)] = member
             else:
                 report(member, state, "failed")
+        yield time.monotonic() - seen
 
 
 def _on_worker(folder: str) -> None:

@@ -160,7 +160,11 @@ def _check_replaced(output: Path) -> None:
         return
     if not (output / INDEX).is_file():
         raise CaloganError(f"{output} exists and is no bundle; name another folder")
-    files = {INDEX, *(member["file"] for member in read_index(output)["members"])}
+    try:
+        index = read_index(output)
+    except CaloganError as error:
+        raise CaloganError(f"{error}; remove {output} first") from error
+    files = {INDEX, *(member["file"] for member in index["members"])}
     others = sorted({path.name for path in output.iterdir()} - files)
     if others:
         raise CaloganError(

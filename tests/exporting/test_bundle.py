@@ -211,3 +211,5 @@ def test_an_index_that_is_wrong(tmp_path: Path, text: str, message: str) -> None
     (tmp_path / "bundle.json").write_text(text)
     with pytest.raises(CaloganError, match=message):
         read_index(tmp_path)
+    with pytest.raises(CaloganError, match=f"remove {tmp_path} first"):
+        write_bundle({"a": GATED_MODEL}, tmp_path)
