@@ -64,6 +64,7 @@ def test_the_command_names_what_failed(tmp_path: Path) -> None:
             assert f"log: out/members/{name}/log.txt" in found.stderr.replace(f"{tmp_path}/", "")
             assert name in found.stdout
         assert (tmp_path / "out/campaign.html").is_file()
+    (tmp_path / "out/members/particle_11/generator.json").touch()  # of an earlier card
     found = calogan("bundle", "out", "-o", "bundle")
     assert found.returncode == 2
     assert "2 of 2 members have no generator yet, such as particle_11" in found.stderr
