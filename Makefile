@@ -111,7 +111,8 @@ SANITIZE := cmake -S cpp_examples -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O1
 
 sanitize: setup ## the C++ tests, and the fuzzers' corpus, with the sanitizers
 	$(SANITIZE) -B $(BUILD)/sanitize -DCALOGAN_SANITIZE=ON
-	cmake --build $(BUILD)/sanitize --parallel 2 --target calogan_tests replay_json replay_compiled
+	cmake --build $(BUILD)/sanitize --parallel 2 --target calogan_tests \
+	    replay_json replay_compiled replay_bundle
 	ctest --test-dir $(BUILD)/sanitize --output-on-failure -L inside
 	$(SANITIZE) -B $(BUILD)/sanitize-threads -DCALOGAN_TSAN=ON
 	cmake --build $(BUILD)/sanitize-threads --parallel 2 --target calogan_tests

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -64,6 +66,32 @@ def writing(path: str | Path, also: type[Exception] = OSError) -> Iterator[None]
         ) from error
 
 
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock of a file that processes of any machine which sees it can lock, one at a time.
+
+    The lock ends with its process, however that ends. Where another holds it: `wait` for that, or
+    raise CaloganError saying which it is.
+    """
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            file.seek(0)
+            raise CaloganError(
+                f"another process works on {path.parent}: {file.read().strip() or 'unknown'}; "
+                "wait for it"
+            ) from error
+        except OSError as error:
+            raise CaloganError(
+                f"cannot lock {path}: {error}; expected a file system with flock"
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
+
+
 def refuse_remote(name: str | Path) -> None:
     """Raise CaloganError for root://..., http://... and the like, which are not read here."""
     # A Path makes one slash of two.
@@ -94,7 +122,7 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON; an old file stays whole if the writing fails."""
-    with atomic_path(path) as temporary:
+    with writing(path), atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import resource
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from calogan.errors import CaloganError
-from calogan.files import atomic_path, parse_toml, read_text, refuse_remote, sha256
+from calogan.files import (
+    atomic_path,
+    locked,
+    parse_toml,
+    read_text,
+    refuse_remote,
+    sha256,
+    write_json,
+)
 
 
 def test_atomic_write(tmp_path: Path) -> None:
@@ -49,6 +60,41 @@ def test_where_no_file_can_be(tmp_path: Path) -> None:
         pass
     (tmp_path / "file").touch()
     with pytest.raises(CaloganError, match="cannot write"), atomic_path(tmp_path / "file" / "x"):
+        pass
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", [1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(CaloganError, match=r"cannot write .*a\.json: .*is the disk full"):
+            write_json(tmp_path / "a.json", ["much"] * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "a.json").read_text() == "[\n 1\n]\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_locks(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    # The lock of a process that was killed is gone, whatever it wrote into the file.
+    script = (
+        "import sys, time; from pathlib import Path; from calogan.files import locked\n"
+        "with locked(Path(sys.argv[1]), wait=False): print('has it', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", script, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "has it\n"
+        with (
+            pytest.raises(
+                CaloganError, match=f"another process works on .*: process {process.pid} on "
+            ),
+            locked(lock, wait=False),
+        ):
+            pass
+        process.kill()
+    with locked(lock, wait=False):
         pass
 
 

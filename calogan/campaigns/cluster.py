@@ -48,7 +48,8 @@ def connected(cluster: str, workers: int, options: Mapping[str, Any]) -> Iterato
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,
-                dashboard_address=None,
+                # Any port that is free: another campaign here has the usual one.
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 silence_logs="CRITICAL",
             ) as local,
             Client(local) as client,

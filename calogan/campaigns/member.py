@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -26,9 +27,10 @@ from calogan.conditions import AnyCondition
 from calogan.errors import CaloganError
 from calogan.evaluation.evaluate import evaluate_run
 from calogan.exporting.native import export_run
-from calogan.files import read_text, write_json
+from calogan.files import locked, read_text, write_json
 from calogan.reading import store
 from calogan.reading.pipeline import voxelize_files
+from calogan.reading.root_file import expand_files
 from calogan.training.loop import Progress, train
 from calogan.training.run import Run
 
@@ -113,16 +115,29 @@ class Member:
         return state
 
     def plan(self) -> MemberPlan:
-        fields = json.loads(read_text(self.plan_file, "plan"))
-        card = Card.model_validate(fields["card"])
-        return MemberPlan(self.name, card, tuple(fields["test"]))
+        fields = self._planned()
+        try:
+            return MemberPlan(self.name, Card.model_validate(fields["card"]), tuple(fields["test"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise CaloganError(
+                f"{self.plan_file} is damaged, or of another version of calogan: {error}; "
+                f"remove {self.folder} to begin the member again"
+            ) from error
+
+    def _planned(self) -> Any:
+        try:
+            return json.loads(read_text(self.plan_file, "plan"))
+        except ValueError as error:
+            raise CaloganError(
+                f"{self.plan_file} is damaged: {error}; remove {self.folder} to begin the member "
+                "again"
+            ) from error
 
     def begin(self, plan: MemberPlan) -> None:
         """Write the plan; raises CaloganError if the training was begun by another."""
         fields = {"card": plan.card.model_dump(mode="json"), "test": list(plan.test)}
         if self.plan_file.is_file():
-            old = json.loads(read_text(self.plan_file, "plan"))
-            changed = [*_changes(old, fields)]
+            changed = [*_changes(self._planned(), fields)]
             if not changed:
                 return
             if self.run.path.exists():
@@ -153,6 +168,13 @@ def work(folder: str) -> None:
     again would not help. Anything else is raised.
     """
     member = Member(Path(folder))
+    # A worker that its scheduler has lost may still be at it.
+    with locked(member.folder / "worker.lock", wait=True):
+        if member.state().status != "done":
+            _attempt(member)
+
+
+def _attempt(member: Member) -> None:
     before = member.state()
     earlier = before.earlier
     if before.status == "running":
@@ -172,6 +194,9 @@ def work(folder: str) -> None:
     with _printing_to(member.log):
         _say(f"attempt {attempt} on {socket.gethostname()}, process {os.getpid()}")
         try:
+            for pattern in (".*.h5", "whole_*.h5"):  # a worker that was killed was writing these
+                for path in member.folder.glob(pattern):
+                    path.unlink()
             _steps(member)
         except CaloganError as error:
             _say(f"failed: {error}")
@@ -217,8 +242,9 @@ def _prepare(
     files: Sequence[str], output: Path, card: Card, conditions: Sequence[AnyCondition]
 ) -> bool:
     """Bring showers within the member's ranges to a store of its own, if that is needed."""
-    if output.exists():
+    if output.exists() and _is_of(output, files):
         return False
+    output.unlink(missing_ok=True)
     if store_of(files):
         return _select(Path(files[0]), output, conditions)
     whole = output.with_name(f"whole_{output.name}")
@@ -231,6 +257,22 @@ def _prepare(
     else:
         whole.replace(output)
     return True
+
+
+def _is_of(output: Path, files: Sequence[str]) -> bool:
+    """Whether a store was made of these files, as they are now, and of no others.
+
+    Of files that are not there any more nothing better can be made.
+    """
+    try:
+        sources, _ = expand_files(files)
+    except CaloganError:
+        return True
+    made = output.stat().st_mtime_ns
+    if any(source.stat().st_mtime_ns > made for source in sources):
+        return False
+    read = store.info(output).provenance.get("files", [])
+    return store_of(files) or [file["path"] for file in read] == [str(path) for path in sources]
 
 
 def store_of(files: Sequence[str]) -> bool:
@@ -277,7 +319,11 @@ def _train(member: Member, card: Card) -> bool:
             return False
         _say(f"training goes on from update {done}")
     elif run.path.exists():  # its worker was killed before the first checkpoint
-        run.path.rename(run.path.with_name(f"run_of_attempt_{member.state().attempts - 1}"))
+        shutil.rmtree(run.path)
+    # What an earlier generator left would pass for this one's.
+    member.model.unlink(missing_ok=True)
+    if member.metrics.parent.exists():
+        shutil.rmtree(member.metrics.parent)
     printed: list[int] = []
 
     def report(progress: Progress) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def load_campaign(path: str | Path) -> Campaign:
         raise CaloganError(explain(error, str(path), CampaignCard)) from error
     base = path.parent / card.card
     shipped = card.card.removesuffix(".toml")
-    preset = shipped if shipped in presets() and not base.exists() else None
+    beside = base.exists() or shipped not in presets()
+    load = partial(load_card, base) if beside else partial(load_card, preset=shipped)
     changes = card.members or _combinations(card.matrix, path)
     members = []
     for name, keys in changes.items():
@@ -97,17 +99,16 @@ def load_campaign(path: str | Path) -> Campaign:
                 "since a folder is named so"
             )
         try:
-            members.append(_member(name, base, preset, [card.run, keys], card.test))
+            members.append(_member(name, load, [card.run, keys], card.test))
         except CaloganError as error:
             raise CaloganError(f"{path}: member '{name}': {error}") from error
     return Campaign(card.name, tuple(members), card.cluster)
 
 
 def _member(
-    name: str, base: Path, preset: str | None, tables: list[dict[str, Any]], test: list[str]
+    name: str, load: Callable[..., Card], tables: list[dict[str, Any]], test: list[str]
 ) -> MemberPlan:
-    nested = [_nested(table) for table in tables]
-    card = load_card(base, tables=nested) if preset is None else load_card(None, (), nested, preset)
+    card = load(tables=[_nested(table) for table in tables])
     tags = card.tags
 
     def placed(text: str) -> str:

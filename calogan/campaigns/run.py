@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from calogan.campaigns.cluster import connected
+from calogan.campaigns.cluster import BATCH_SYSTEMS, connected
 from calogan.campaigns.member import Member, State, work
 from calogan.campaigns.plan import Campaign
 from calogan.errors import CaloganError
+from calogan.files import locked
 
 Report = Callable[[Member, State, str], None]
 """Called with a member, its state, and "done", "failed", or "again" if it is tried once more."""
+
+LOOK_SECONDS = 10
+PATIENCE_SECONDS = 600
+"""Without any worker, after which a campaign ends; a batch system's queue may take days."""
 
 
 def members_of(folder: str | Path) -> list[Member]:
@@ -52,22 +55,34 @@ def run_campaign(
     Raises
     ------
     CaloganError
-        A member was begun with another card; another process works on the campaign; no cluster.
+        A member was begun with another card; another process works on the campaign; no cluster, or
+        none of its workers for PATIENCE_SECONDS.
     """
     out = Path(out).absolute()
     members = [Member(out / "members" / plan.name) for plan in campaign.members]
-    with _locked(out):
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / "campaign.lock", wait=False):
         for member, plan in zip(members, campaign.members, strict=True):
             member.begin(plan)
         left = [member for member in members if member.state().status != "done"]
         if left:
             with connected(cluster, min(workers, len(left)), campaign.cluster) as client:
-                _hand_out(client, left, retries, report)
+                for alone in _hand_out(client, left, retries, report):
+                    if alone > PATIENCE_SECONDS and cluster not in BATCH_SYSTEMS:
+                        raise CaloganError(
+                            f"{cluster} has had no worker for {alone:.0f} s; start workers with "
+                            "`dask worker ADDRESS --nthreads 1`; the same command goes on"
+                        )
     return members
 
 
-def _hand_out(client: Any, members: list[Member], retries: int, report: Report) -> None:
-    from distributed import KilledWorker, as_completed
+def _hand_out(client: Any, members: list[Member], retries: int, report: Report) -> Iterator[float]:
+    """Hand out the members, one attempt after another; yields now and then.
+
+    What is yielded is for how long there has been no worker, in seconds.
+    """
+    from distributed import KilledWorker, TimeoutError, wait
+    from distributed.client import FuturesCancelledError
 
     tries = dict.fromkeys(members, 0)
 
@@ -78,27 +93,37 @@ def _hand_out(client: Any, members: list[Member], retries: int, report: Report) 
         )
 
     futures = {submit(member): member for member in members}
-    running = as_completed(futures)
-    for future in running:
-        member = futures.pop(future)
-        error = future.exception()
-        if error is None:
+    seen = time.monotonic()
+    while futures:
+        ended: set[Any] = set()
+        try:
+            with suppress(TimeoutError):
+                ended = wait([*futures], timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
+            if ended or client.scheduler_info()["workers"]:
+                seen = time.monotonic()
+        except (FuturesCancelledError, OSError) as error:
+            raise CaloganError(
+                f"the dask scheduler is gone, or has dropped the members: {error}; "
+                "the same command goes on"
+            ) from error
+        for future in ended:
+            member = futures.pop(future)
+            problem = future.exception()
             state = member.state()
-            report(member, state, state.status)
-            continue
-        state = member.state()
-        if state.status != "failed":  # its process could not say why
-            reason = f"{type(error).__name__}: {error}"
-            if isinstance(error, KilledWorker):
-                reason = f"its worker ended during '{state.step}': killed, or out of memory?"
-            state = member.change(status="failed", reason=reason)
-        if tries[member] <= retries:
-            report(member, state, "again")
-            again = submit(member)
-            futures[again] = member
-            running.add(again)
-        else:
-            report(member, state, "failed")
+            if problem is None:
+                report(member, state, state.status)
+                continue
+            if state.status != "failed":  # its process could not say why
+                reason = f"{type(problem).__name__}: {problem}"
+                if isinstance(problem, KilledWorker):
+                    reason = f"its worker ended during '{state.step}': killed, or out of memory?"
+                state = member.change(status="failed", reason=reason)
+            if tries[member] <= retries:
+                report(member, state, "again")
+                futures[submit(member)] = member
+            else:
+                report(member, state, "failed")
+        yield time.monotonic() - seen
 
 
 def _on_worker(folder: str) -> None:
@@ -112,22 +137,3 @@ def _on_worker(folder: str) -> None:
         member.change(status="failed", reason=reason)
         return
     work(folder)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from working on the campaign; the lock ends with this one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "campaign.lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise CaloganError(
-                f"another process works on {folder}: {file.read().strip() or 'unknown'}; wait for "
-                "it, or look on with --summary"
-            ) from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        yield

@@ -177,7 +177,7 @@ def _models(source: Path) -> dict[str, Path]:
     from calogan.campaigns.run import members_of
 
     members = members_of(source)
-    missing = [m.name for m in members if not m.model.is_file()]
+    missing = [m.name for m in members if m.state().status != "done" or not m.model.is_file()]
     if missing:
         raise CaloganError(
             f"{source}: {len(missing)} of {len(members)} members have no generator yet, such as "

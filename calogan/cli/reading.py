@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def inspect(
     file: Annotated[
         Path,
-        typer.Argument(help="ROOT, HDF5 or CSV file, generator or lwtnn JSON, or run directory."),
+        typer.Argument(
+            help="ROOT, HDF5 or CSV file, generator or lwtnn JSON, run directory or bundle."
+        ),
     ],
     card: Annotated[
         bool,

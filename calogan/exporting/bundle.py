@@ -93,32 +93,84 @@ def write_bundle(
     output = Path(output)
     if not models:
         raise CaloganError("no models to bundle; name exported JSON files, or a campaign's folder")
-    if output.exists() and not (output / INDEX).is_file():
-        raise CaloganError(f"{output} exists and is no bundle; name another folder")
+    for member in models:
+        if "/" in member or member in (".", "..", Path(INDEX).stem):
+            raise CaloganError(
+                f"a member of a bundle cannot be named '{member}': its file is named so, and must "
+                f"not be {INDEX}, nor in another folder; rename {models[member]}"
+            )
+    target = output.resolve()  # of a link, what it names is replaced
+    _check_replaced(target)
     members = [_read(name, Path(model)) for name, model in models.items()]
     conditions = _conditions(members)
     _hand_over(members, [c["name"] for c in conditions])
-    output.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=".", suffix=f".{output.name}", dir=output.parent))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".", suffix=f".{target.name}", dir=target.parent))
+    old = building.with_name(f"{building.name}.old")
     try:
         entries = [_add(member, building, weights) for member in members]
         index = {
             "calogan_bundle": BUNDLE_VERSION,
-            "name": name or output.resolve().name,
+            "name": name or target.name,
             "producer": f"calogan {__version__}",
             "conditions": conditions,
             "members": entries,
         }
         write_json(building / INDEX, index)
         building.chmod(0o755)
-        if output.exists():
-            shutil.rmtree(output)
-        building.rename(output)
+        if target.exists():
+            target.rename(old)
+        building.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise CaloganError(f"cannot write {output}: {error}") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
+        if old.exists() and not target.exists():
+            old.rename(target)
     return output
+
+
+def read_index(folder: str | Path) -> dict[str, Any]:
+    """The index of a bundle, as above; raises CaloganError if it is none of this version."""
+    path = Path(folder) / INDEX
+    try:
+        index: dict[str, Any] = json.loads(read_text(path, "index of a bundle"))
+        version = index["calogan_bundle"]
+        files = [member["file"] for member in index["members"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CaloganError(
+            f"{path} is no index of a bundle ({type(error).__name__} {error}); "
+            "make the bundle again with `calogan bundle`"
+        ) from error
+    if version != BUNDLE_VERSION:
+        raise CaloganError(
+            f"{path} has version {version!r}, this calogan reads {BUNDLE_VERSION}; make it again"
+        )
+    if outside := [file for file in files if Path(str(file)).name != file]:
+        raise CaloganError(
+            f"{path} names {outside[0]!r}, expected the name of a file in the bundle's folder"
+        )
+    return index
+
+
+def _check_replaced(output: Path) -> None:
+    """Raise CaloganError unless there is nothing at `output`, or a bundle and nothing else."""
+    if not output.exists():
+        return
+    if not (output / INDEX).is_file():
+        raise CaloganError(f"{output} exists and is no bundle; name another folder")
+    try:
+        index = read_index(output)
+    except CaloganError as error:
+        raise CaloganError(f"{error}; remove {output} first") from error
+    files = {INDEX, *(member["file"] for member in index["members"])}
+    others = sorted({path.name for path in output.iterdir()} - files)
+    if others:
+        raise CaloganError(
+            f"{output} holds more than a bundle, such as {others[0]}, which would be lost; move "
+            "that, or name another folder"
+        )
 
 
 def _read(name: str, path: Path) -> _Member:
@@ -142,7 +194,12 @@ def _read(name: str, path: Path) -> _Member:
         tags = block.get("provenance", {}).get("card", {}).get("tags", {})
         for tag, value in tags.items():
             low, high = value if isinstance(value, list) else (value, value)
+            if tag in units:
+                raise ValueError(f"tags.{tag} is a condition too")
             ranges[tag] = float(low), float(high)
+        for what, (low, high) in ranges.items():
+            if not (math.isfinite(high - low) and low <= high):
+                raise ValueError(f"{what} is {low} .. {high}, expected a range")
         return _Member(path, name, str(block.get("weights_sha256", "")), units, ranges)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CaloganError(

@@ -1,4 +1,4 @@
-"""What is in a file: ROOT (with a run card that would read it), HDF5, JSON model, run directory."""
+"""What is in a file: ROOT (with a run card that would read it), HDF5, JSON model; run, bundle."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from pathlib import Path
 
 from calogan.errors import CaloganError
 from calogan.files import refuse_remote
+from calogan.inspecting.bundles import describe_bundle, is_bundle
 from calogan.inspecting.data_files import describe_csv, describe_hdf5, describe_root
 from calogan.inspecting.models import describe_json, describe_run
 from calogan.inspecting.tables import Inspection
 
 
 def inspect(path: str | Path, preset: str | None = None) -> Inspection:
-    """Describe a ROOT, HDF5 or CSV file, JSON model or run directory; the content tells which.
+    """Describe a ROOT, HDF5 or CSV file, JSON model, run directory or bundle, by its content.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def inspect(path: str | Path, preset: str | None = None) -> Inspection:
     refuse_remote(path)
     path = Path(path).expanduser()
     if path.is_dir():
-        return describe_run(path)
+        return describe_bundle(path) if is_bundle(path) else describe_run(path)
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -41,7 +42,7 @@ def inspect(path: str | Path, preset: str | None = None) -> Inspection:
         return describe_csv(path, preset)
     found = "it is empty" if not head else f"it begins with {head[:8]!r}"
     raise CaloganError(
-        f"{path} is not a ROOT, HDF5 or CSV file, JSON model or run directory: {found}"
+        f"{path} is not a ROOT, HDF5 or CSV file, JSON model, run directory or bundle: {found}"
     )
 
 

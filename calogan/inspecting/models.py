@@ -9,8 +9,10 @@ from typing import Any
 
 from calogan.conditions import condition_from_dict
 from calogan.errors import CaloganError
+from calogan.exporting.bundle import INDEX
 from calogan.files import read_text
 from calogan.geometry import Geometry
+from calogan.inspecting.bundles import describe_bundle
 from calogan.inspecting.tables import (
     Inspection,
     Table,
@@ -30,6 +32,8 @@ def describe_json(path: Path) -> Inspection:
         fields = json.loads(read_text(path, "JSON file"))
     except json.JSONDecodeError as error:
         raise CaloganError(f"{path} is not valid JSON: {error}") from error
+    if "calogan_bundle" in fields and path.name == INDEX:
+        return describe_bundle(path.parent)
     if "calogan" in fields:
         return _describe_generator(path, fields)
     layers = fields.get("layers")

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "file.hpp"
@@ -28,9 +29,12 @@ double on_scale(const Condition& condition, double value) {
   return condition.logarithmic ? std::log(value) : value;
 }
 
-// A float32's rounding beyond the end of a range does not count, as in a generator's own check.
+// A float32's rounding beyond the end of a range does not count, as in a generator's own check; nor
+// does it where the range is one value, which has no width to compare with.
 bool nearly_covers(const Reach& reach, double value) {
-  return reach.covers(value) || !beyond(reach.low, reach.high, value);
+  const auto rounded = [](double v) { return static_cast<float>(v); };
+  return reach.covers(value) || !beyond(reach.low, reach.high, value) ||
+         (rounded(value) >= rounded(reach.low) && rounded(value) <= rounded(reach.high));
 }
 
 Condition read_condition(const Field& field) {
@@ -54,6 +58,9 @@ Reach read_reach(const Field& field, const Condition& condition) {
     field.fail("field ", field.path(), " is ", field.minified(),
                ", expected the two in the middle to be within the first and the last");
   }
+  if (!std::isfinite(ends[3] - ends[0])) {
+    field.fail("field ", field.path(), " is ", field.minified(), ", wider than numbers go");
+  }
   if (condition.logarithmic && !(ends[0] > 0)) {
     field.fail("field ", field.path(), " begins with ", ends[0],
                ", but the scale is logarithmic: expected more than 0");
@@ -65,13 +72,20 @@ Reach read_reach(const Field& field, const Condition& condition) {
 BundleMember read_member(const Field& field, const std::string& folder,
                          std::vector<Condition>& conditions) {
   const std::string file(field["file"].string());
-  if (file.empty() || file == "." || file == ".." || file.find('/') != file.npos) {
-    field.fail("field ", field["file"].path(), " is \"", file,
-               "\", expected the name of a file in the bundle's folder");
+  constexpr std::string_view not_in_names("/\0", 2);
+  if (file.empty() || file == "." || file == ".." || file.find_first_of(not_in_names) != file.npos) {
+    field.fail("field ", field["file"].path(), " is ", field["file"].minified(),
+               ", expected the name of a file in the bundle's folder");
   }
   BundleMember member{std::string(field["name"].string()), folder + '/' + file,
                       std::string(field["weights_sha256"].string()), {}};
   const Field ranges = field["ranges"];
+  for (const std::string_view name : ranges.keys()) {
+    const auto is_it = [=](const Condition& condition) { return condition.name == name; };
+    if (std::none_of(conditions.begin(), conditions.end(), is_it)) {
+      field.fail("field ", ranges.path(), " has a range of ", name, ", which is no condition");
+    }
+  }
   for (Condition& condition : conditions) {
     if (!ranges.has(condition.name)) {
       member.reaches.push_back({-infinity, -infinity, infinity, infinity});
@@ -86,18 +100,10 @@ BundleMember read_member(const Field& field, const std::string& folder,
   return member;
 }
 
-}  // namespace
+std::string path_in(const std::string& folder) { return folder + "/bundle.json"; }
 
-double Reach::weight(double value) const {
-  double weight = 1;
-  if (value < full_low) weight *= smooth((value - low) / (full_low - low));
-  if (value > full_high) weight *= smooth((high - value) / (high - full_high));
-  return weight;
-}
-
-BundleIndex BundleIndex::read(const std::string& folder) {
-  const std::string path = folder + "/bundle.json";
-  const Document document(read_padded(File(path)), path);
+BundleIndex from_document(const Document& document, const std::string& folder,
+                          const std::string& path) {
   const Field root = document.root();
   if (root["calogan_bundle"].count() != schema_version) {
     root.fail("its index has schema version ", root["calogan_bundle"].count(), ", this runner reads ",
@@ -118,8 +124,13 @@ BundleIndex BundleIndex::read(const std::string& folder) {
   const Field members = root["members"];
   members.at_most(max_members);
   index.members.reserve(members.size());
+  std::set<std::string> names;
   members.each([&](const Field& field) {
     index.members.push_back(read_member(field, folder, index.conditions));
+    if (!names.insert(index.members.back().name).second) {
+      field.fail("field ", field.path(), " has the name of another, \"", index.members.back().name,
+                 "\"");
+    }
   });
   if (index.members.empty()) root.fail("the bundle has no members");
   for (std::size_t i = 0; i < index.conditions.size(); ++i) {
@@ -128,6 +139,25 @@ BundleIndex BundleIndex::read(const std::string& folder) {
     }
   }
   return index;
+}
+
+}  // namespace
+
+double Reach::weight(double value) const {
+  double weight = 1;
+  if (value < full_low) weight *= smooth((value - low) / (full_low - low));
+  if (value > full_high) weight *= smooth((high - value) / (high - full_high));
+  return weight;
+}
+
+BundleIndex BundleIndex::read(const std::string& folder) {
+  const std::string path = path_in(folder);
+  return from_document(Document(read_padded(File(path)), path), folder, path);
+}
+
+BundleIndex BundleIndex::parse(std::string_view json, const std::string& folder) {
+  const std::string path = path_in(folder);
+  return from_document(Document(json, path), folder, path);
 }
 
 std::size_t BundleIndex::choose(Span values, std::uint64_t seed, std::uint64_t event) const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "calogan/runner.hpp"
@@ -36,8 +37,9 @@ struct BundleIndex {
   std::vector<Condition> conditions;
   std::vector<BundleMember> members;
 
-  // Throws Error naming the file and the field at fault.
+  // Throw Error naming the file and the field at fault.
   static BundleIndex read(const std::string& folder);
+  static BundleIndex parse(std::string_view json, const std::string& folder);
 
   // The number of the member for a shower; throws Error if there is none.
   std::size_t choose(Span values, std::uint64_t seed, std::uint64_t event) const;

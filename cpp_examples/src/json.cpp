@@ -97,6 +97,12 @@ bool Field::has(std::string_view key) const {
   return object().at_key(key).get(unused) == simdjson::SUCCESS;
 }
 
+std::vector<std::string_view> Field::keys() const {
+  std::vector<std::string_view> out;
+  for (const dom::key_value_pair child : object()) out.push_back(child.key);
+  return out;
+}
+
 Field Field::operator[](std::string_view key) const {
   dom::element child;
   if (object().at_key(key).get(child) != simdjson::SUCCESS) {

@@ -39,6 +39,7 @@ class Field {
 
   // Of an object.
   bool has(std::string_view key) const;
+  std::vector<std::string_view> keys() const;
   Field operator[](std::string_view key) const;
 
   // Of an array.

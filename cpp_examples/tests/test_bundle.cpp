@@ -142,6 +142,12 @@ TEST(what_a_bundle_does_not_cover) {
   // A range's end that went through single precision is inside, as for a generator.
   CHECK_EQ(bundle.choose({50.005, static_cast<double>(0.35f), 22}, 1, 0), std::size_t{1});
   CHECK_ERROR(bundle.choose({50.02, 0.1, 22}, 1, 0), "no member for energy 50.02 GeV");
+  const Folder folder("tag");
+  folder.index(index_of(R"({"name": "a", "file": "a.json", "weights_sha256": "", "ranges":
+    {"energy": [1, 1, 2, 2], "theta": [0.2, 0.2, 0.2, 0.2], "particle": [22, 22, 22, 22]}})"));
+  const Bundle at_a_value = Bundle::open(folder.path());
+  CHECK_EQ(at_a_value.choose({1.5, static_cast<double>(0.2f), 22}, 1, 0), std::size_t{0});
+  CHECK_ERROR(at_a_value.choose({1.5, 0.20001, 22}, 1, 0), "no member for ");
 }
 
 TEST(a_member_without_a_range_takes_all) {
@@ -177,6 +183,13 @@ TEST(an_index_that_is_wrong) {
   };
   says(member("../a.json", R"("energy": [1, 1, 2, 2])"),
        "members[0].file is \"../a.json\", expected the name of a file in the bundle's folder");
+  says(member(R"(..\u0000a.json)", R"("energy": [1, 1, 2, 2])"), "expected the name of a file in");
+  says(member("a.json", R"("energy": [1, 1, 2, 2], "Energy": [1, 1, 2, 2])"),
+       "members[0].ranges has a range of Energy, which is no condition");
+  const std::string one = R"({"name": "a", "file": "a", "weights_sha256": "", "ranges": {}})";
+  says(index_of(one + "," + one), "members[1] has the name of another, \"a\"");
+  says(index_of(R"({"name": "a", "file": "a", "weights_sha256": "", "ranges":
+    {"theta": [-1e308, -1e308, 1e308, 1e308]}})"), "wider than numbers go");
   says(member("a.json", R"("energy": [1, 2, 2])"), "ranges.energy is [1,2,2], expected four numbers");
   says(member("a.json", R"("energy": [1, 0.5, 2, 4])"), "expected the two in the middle to be within the first");
   says(member("a.json", R"("energy": [0, 1, 2, 2])"), "begins with 0, but the scale is logarithmic");
@@ -230,4 +243,31 @@ TEST(threads_load_members_together) {
       CHECK(addresses[3 * t + member] == addresses[member]);
     }
   }
+}
+
+// All that wait for a load which fails are told so, and once the file is there it is loaded.
+TEST(threads_whose_load_fails) {
+  const Folder folder("late");
+  folder.index(test::read_text("bundle.json"));
+  const Bundle bundle = Bundle::open(folder.path());
+  constexpr std::size_t n_threads = 4;
+  std::atomic<std::size_t> ready{0};
+  std::atomic<std::size_t> failed{0};
+  const auto all = [&](bool there) {
+    ready = failed = 0;
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < n_threads; ++t) {
+      threads.emplace_back([&] {
+        ++ready;
+        while (ready < n_threads) std::this_thread::yield();
+        if (!test::error_of([&] { bundle.generator(0); }).empty()) ++failed;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK_EQ(failed.load(), there ? std::size_t{0} : n_threads);
+    CHECK_EQ(bundle.n_loaded(), std::size_t{there ? 1u : 0u});
+  };
+  all(false);
+  folder.model("gated.json", "gated.json");
+  all(true);
 }

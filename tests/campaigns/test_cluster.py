@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,15 +34,15 @@ def nothing_to_train_on(folder: Path, cluster: str = "") -> Campaign:
 
 
 @contextmanager
-def scheduler(threads: int) -> Iterator[str]:
-    """The address of one that has a worker of so many threads."""
+def scheduler(threads: int, workers: int = 1) -> Iterator[str]:
+    """The address of one whose workers take so many threads."""
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1,
+        n_workers=workers,
         threads_per_worker=threads,
         processes=False,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         protocol="tcp",
         host="127.0.0.1",
     ) as cluster:
@@ -62,6 +64,7 @@ def test_the_command_names_what_failed(tmp_path: Path) -> None:
             assert f"log: out/members/{name}/log.txt" in found.stderr.replace(f"{tmp_path}/", "")
             assert name in found.stdout
         assert (tmp_path / "out/campaign.html").is_file()
+    (tmp_path / "out/members/particle_11/generator.json").touch()  # of an earlier card
     found = calogan("bundle", "out", "-o", "bundle")
     assert found.returncode == 2
     assert "2 of 2 members have no generator yet, such as particle_11" in found.stderr
@@ -133,6 +136,35 @@ def test_no_scheduler_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         run_campaign(campaign, tmp_path / "out", cluster="htcondor")
     with pytest.raises(CaloganError, match="is no campaign's folder"):
         members_of(tmp_path / "none")
+
+
+def test_workers_that_never_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calogan.campaigns.run.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("calogan.campaigns.run.PATIENCE_SECONDS", 0.5)
+    with (
+        scheduler(threads=1, workers=0) as address,
+        pytest.raises(CaloganError, match="has had no worker for 1 s; start workers with"),
+    ):
+        run_campaign(nothing_to_train_on(tmp_path), tmp_path / "out", cluster=address)
+
+
+def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
+    """That is no member's fault: the campaign ends, and none is said to have failed."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]
+    with subprocess.Popen([*command, "--port", address.rpartition(":")[2]]) as process:
+        killer = threading.Timer(5, process.kill)
+        killer.start()
+        with pytest.raises(CaloganError, match="scheduler is gone, or has dropped the members"):
+            run_campaign(nothing_to_train_on(tmp_path), tmp_path / "out", cluster=address)
+        killer.join()
+    assert {member.state().status for member in members_of(tmp_path / "out")} == {"waiting"}
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def test_jobs_of_a_batch_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import threading
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,6 +20,7 @@ from calogan.campaigns.plan import MemberPlan
 from calogan.campaigns.summary import summarise, terminal_table, write_page
 from calogan.card.keys import Card
 from calogan.errors import CaloganError
+from calogan.files import locked
 from calogan.generating.generator import Generator
 from calogan.reading import store
 
@@ -118,6 +122,83 @@ def test_a_member_that_was_not_trained_takes_another_card(tmp_path: Path) -> Non
     member.state_file.write_text("{")
     with pytest.raises(CaloganError, match=r"state\.json is damaged"):
         member.state()
+
+
+def test_nothing_of_an_earlier_training_is_kept(tmp_path: Path) -> None:
+    """A run that was removed is trained anew, and its generator is a new one."""
+    member = Member(tmp_path / "a")
+    card = from_cells(tmp_path)
+    member.begin(MemberPlan("a", card, ()))
+    member.metrics.parent.mkdir()
+    for path in (member.model, member.metrics, member.report):
+        path.write_text("of another training")
+    member.run.path.mkdir()
+    for name in (".abc.train.h5", "whole_train.h5", "run/card.json"):  # of a worker killed early
+        (member.folder / name).touch()
+    with patch("calogan.campaigns.member.train", side_effect=CaloganError("far enough")):
+        work(str(member.folder))
+    assert member.state().reason == "far enough"
+    assert {path.name for path in member.folder.iterdir()} == {
+        *("plan.json", "state.json", "worker.lock", "log.txt", "train.h5")
+    }
+    assert not member.model.exists() and not member.metrics.parent.exists()
+
+
+def test_a_member_that_another_worker_has(tmp_path: Path) -> None:
+    """A lost worker goes on for a while: the next waits for it, and finds its work done."""
+    member = Member(tmp_path / "a")
+    member.begin(MemberPlan("a", from_cells(tmp_path), ()))
+    thread = threading.Thread(target=work, args=[str(member.folder)])
+    with locked(member.folder / "worker.lock", wait=False):
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive() and member.state().attempts == 0
+        with pytest.raises(
+            CaloganError, match=rf"another process works on .*: process {os.getpid()}"
+        ):
+            locked(member.folder / "worker.lock", wait=False).__enter__()
+        member.change(status="done")
+    thread.join()
+    assert member.state().attempts == 0 and not member.log.exists()
+
+
+def test_data_that_changed_are_read_again(tmp_path: Path) -> None:
+    """A member's store is made of its files as they are: those that came later, those changed."""
+    card = from_cells(tmp_path, input={"files": [str(tmp_path / "*.root")], "layout": "cells"})
+    member = Member(tmp_path / "member")
+    member.begin(MemberPlan("a", card, ()))
+
+    def made() -> tuple[int, int]:
+        with patch("calogan.campaigns.member.train", side_effect=CaloganError("far enough")):
+            work(str(member.folder))
+        assert member.state().reason == "far enough"
+        path = member.folder / "train.h5"
+        return store.info(path).n_showers, path.stat().st_mtime_ns
+
+    n, first = made()
+    assert made() == (n, first)  # nothing has changed
+    shutil.copy(tmp_path / "a.root", tmp_path / "b.root")
+    os.utime(tmp_path / "b.root", (0, 0))
+    both, second = made()
+    assert both == 2 * n
+    os.utime(tmp_path / "a.root", ns=(second + 1, second + 1))
+    assert made()[1] > second
+    third = made()
+    (tmp_path / "a.root").unlink()
+    (tmp_path / "b.root").unlink()
+    assert made() == third  # the store is all there is
+
+
+def test_a_damaged_plan(tmp_path: Path) -> None:
+    member = Member(tmp_path / "a")
+    plan = MemberPlan("a", from_cells(tmp_path), ())
+    member.begin(plan)
+    member.plan_file.write_text("{}")
+    with pytest.raises(CaloganError, match=r"plan\.json is damaged, or of another version"):
+        member.plan()
+    member.plan_file.write_text("{")
+    with pytest.raises(CaloganError, match=r"plan\.json is damaged: .* to begin the member again"):
+        member.begin(plan)
 
 
 def test_showers_outside_all_ranges(tmp_path: Path) -> None:

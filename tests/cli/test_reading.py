@@ -79,7 +79,7 @@ def test_errors(
         err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "--set", setting)
         assert f"--set {setting}: expected NAME=VALUE" in err
     err = fail(monkeypatch, capsys, "inspect", __file__)
-    assert "is not a ROOT, HDF5 or CSV file, JSON model or run directory" in err
+    assert "is not a ROOT, HDF5 or CSV file, JSON model, run directory or bundle" in err
     err = fail(monkeypatch, capsys, "voxelize", bad, "-o", out, "-c", "a.toml", "--preset", "par04")
     assert "--config a.toml and --preset par04 both name a card" in err
     run("voxelize", SAMPLE, "-o", out)

@@ -12,7 +12,7 @@ from helpers.programs import GATED_MODEL
 
 from calogan import runner
 from calogan.errors import CaloganError
-from calogan.exporting.bundle import write_bundle
+from calogan.exporting.bundle import read_index, write_bundle
 
 
 def model(folder: Path, name: str, tags: dict[str, Any] | None = None, **ranges: Any) -> Path:
@@ -101,6 +101,16 @@ def test_tags_tell_members_apart(tmp_path: Path) -> None:
         bundle.choose({**asked, "eta": 0.3}, 1)
 
 
+def test_tags_that_single_precision_rounds(tmp_path: Path) -> None:
+    """Showers are asked for in single precision, in which 0.2 is a little more than in double."""
+    index(tmp_path, *(model(tmp_path, f"eta_{eta}", {"eta": eta}) for eta in (0.2, 0.7)))
+    bundle = runner.Bundle.open(tmp_path / "bundle")
+    asked = {"energy": 10, "theta": 0.1, "eta": [0.2, 0.7]}
+    assert bundle.choose(asked, 1).tolist() == [0, 1]
+    with pytest.raises(CaloganError, match=r"eta 0\.2001"):
+        bundle.choose({**asked, "eta": 0.2001}, 1)
+
+
 def test_a_coarse_and_two_fine_slices_hand_over(tmp_path: Path) -> None:
     found = index(
         tmp_path,
@@ -153,6 +163,18 @@ def test_mistakes_leave_nothing(tmp_path: Path) -> None:
     ):
         with pytest.raises(CaloganError, match=message):
             write_bundle(models, tmp_path / "bundle")
+    for tags, message in (
+        ({"eta": [0.1, float("nan")]}, r"eta is 0\.1 \.\. nan, expected a range"),
+        ({"eta": [2, 1]}, r"eta is 2\.0 \.\. 1\.0, expected a range"),
+        ({"energy": 7}, r"tags\.energy is a condition too"),
+    ):
+        bad = model(tmp_path, "bad", tags)
+        with pytest.raises(CaloganError, match=message):
+            write_bundle({"a": bad}, tmp_path / "bundle")
+        bad.unlink()
+    for name in ("bundle", "../a", ".."):
+        with pytest.raises(CaloganError, match=f"cannot be named '{name}'"):
+            write_bundle({name: good}, tmp_path / "bundle")
     with pytest.raises(CaloganError, match="exists and is no bundle"):
         write_bundle({"a": good}, tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {
@@ -165,3 +187,29 @@ def test_a_bundle_is_replaced_whole(tmp_path: Path) -> None:
     index(tmp_path, model(tmp_path, "new"))
     assert {p.name for p in (tmp_path / "bundle").iterdir()} == {"bundle.json", "new.json"}
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+    (tmp_path / "bundle/notes.txt").write_text("kept")
+    (tmp_path / "link").symlink_to("bundle")
+    for name in ("bundle", "link"):
+        with pytest.raises(CaloganError, match=r"more than a bundle, such as notes\.txt, which"):
+            write_bundle({"a": tmp_path / "old.json"}, tmp_path / name)
+    (tmp_path / "bundle/notes.txt").unlink()
+    write_bundle({"a": tmp_path / "old.json"}, tmp_path / "link")
+    assert (tmp_path / "bundle/a.json").is_file() and (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"bundle\.json is no index of a bundle \(JSONDecodeError"),
+        ("[]", "is no index of a bundle"),
+        ('{"calogan_bundle": 2, "members": []}', "has version 2, this calogan reads 1"),
+        ('{"calogan_bundle": 1, "members": [{"file": "../a"}]}', r"names '\.\./a', expected"),
+        ('{"calogan_bundle": 1, "members": [{"file": 7}]}', "names 7, expected the name"),
+    ],
+)
+def test_an_index_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bundle.json").write_text(text)
+    with pytest.raises(CaloganError, match=message):
+        read_index(tmp_path)
+    with pytest.raises(CaloganError, match=f"remove {tmp_path} first"):
+        write_bundle({"a": GATED_MODEL}, tmp_path)

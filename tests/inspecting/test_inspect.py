@@ -14,7 +14,7 @@ from calogan.inspecting.inspect import inspect
     ("content", "message"),
     [
         (b"", "it is empty"),
-        (b"a,b\n1,2\n", "is not a ROOT, HDF5 or CSV file, JSON model or run directory"),
+        (b"a,b\n1,2\n", "is not a ROOT, HDF5 or CSV file, JSON model, run directory or bundle"),
         (b'{"a": 1}', r"is JSON, but not a generator or lwtnn model: keys \['a'\]"),
         (b'{"a": ', "is not valid JSON"),
         (b"{\xff", "cannot read JSON file"),
