@@ -31,7 +31,10 @@ FormatOption = Annotated[
 ]
 ParticleOption = Annotated[
     str | None,
-    typer.Option(help="calochallenge: name in the binning XML, such as photon, electron, pion."),
+    typer.Option(
+        "--xml-particle",  # --particle is a condition
+        help="calochallenge: name in the binning XML, such as photon, electron, pion.",
+    ),
 ]
 NamesOption = Annotated[
     Path | None,
@@ -113,7 +116,7 @@ def generate(
 
       calogan generate generator.json --energy 10 --theta 0.1 -n 100 -o showers.csv
 
-      calogan generate g.json --energy 1:16 -o x.h5 --format calochallenge --particle electron
+      calogan generate g.json --energy 1:16 -o x.h5 --format calochallenge --xml-particle electron
     """
     from calogan.generating.generator import Generator
     from calogan.generating.output import generate_file
@@ -196,7 +199,7 @@ def convert(
 
       calogan convert showers.h5 -o hits.root
 
-      calogan convert showers.h5 -o dataset_2.h5 --format calochallenge --particle electron
+      calogan convert showers.h5 -o dataset_2.h5 --format calochallenge --xml-particle electron
 
       calogan convert dataset_2_1.hdf5 --preset calochallenge -o train.h5 --geometry mesh.toml
 

@@ -35,7 +35,7 @@ def write_calochallenge(parts: Iterable[Showers], target: Target) -> None:
     if target.particle is None:
         raise CaloganError(
             f"cannot write {target.path} as calochallenge: its binning XML names the particle; "
-            "give --particle, as in --particle electron"
+            "give --xml-particle, as in --xml-particle electron"
         )
     geometry = in_xml_order(target.geometry)
     text = to_xml(geometry, target.particle)

@@ -29,7 +29,7 @@ def test_convert_a_store(tmp_path: Path) -> None:
     showers = make_cylinder_showers(30)
     store.save(showers, tmp_path / "a.h5")
     target = tmp_path / "b.h5"
-    options = ("--format", "calochallenge", "--particle", "photon")
+    options = ("--format", "calochallenge", "--xml-particle", "photon")
     assert "30 showers in" in run("convert", tmp_path / "a.h5", "-o", target, *options)
     assert Geometry.load(tmp_path / "b.xml").n_voxels == 60
     run("convert", target, "-o", tmp_path / "c.csv")
@@ -41,7 +41,7 @@ def test_convert_a_file_that_is_no_store(tmp_path: Path) -> None:
     """It is voxelized on the way, and what became of its hits is said."""
     path = write_par04(tmp_path / "e-_theta90.root")
     target = tmp_path / "new" / "b.h5"
-    options = ("--preset", "par04", "--format", "calochallenge", "--particle", "electron")
+    options = ("--preset", "par04", "--format", "calochallenge", "--xml-particle", "electron")
     text = run("convert", path, "-o", target, *options)
     assert "hits outside the cells" in text and "30 showers in" in text
     with h5py.File(target) as file, uproot.open(path) as theirs:
@@ -67,7 +67,7 @@ def test_generate_in_other_formats(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["convert", "a.h5", "-o", "b.txt"], "its ending is '.txt'"),
-        (["convert", "a.h5", "-o", "b.h5", "--format", "calochallenge"], "give --particle"),
+        (["convert", "a.h5", "-o", "b.h5", "--format", "calochallenge"], "give --xml-particle"),
         (["convert", "a.h5", "-o", "b.h5", "--set", "theta=1"], "leave out --set"),
         (["convert", "a.h5", "-o", "b.h5", "--geometry", "no.xml"], "cannot read geometry file"),
         (["convert", "no.h5", "-o", "b.h5"], "no file no.h5"),

@@ -180,7 +180,7 @@ def test_what_the_xml_cannot_hold(tmp_path: Path) -> None:
     store.save(make_cylinder_showers(10), tmp_path / "round.h5")
     for name, particle, message in (
         ("flat", "photon", "layer 'front' of geometry 'small' is no layer of the CaloChallenge"),
-        ("round", None, "its binning XML names the particle; give --particle"),
+        ("round", None, "its binning XML names the particle; give --xml-particle"),
         ("round", "gamma", "knows no 'gamma'; give one of photon, electron"),
     ):
         with pytest.raises(CaloganError, match=message):
