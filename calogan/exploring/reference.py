@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calogan.conditions import labels_of
 from calogan.errors import CaloganError
 from calogan.generating.model_file import ModelFile
 
@@ -18,8 +19,10 @@ def reference_of(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> d
 
     "response": its histogram as entries per shower, and errors; "mean": the average shower, MeV,
     (n_voxels,); "spread": how its conditions are distributed, so that showers can be drawn alike;
-    "bins": mean and resolution of the response in bins of the energy. Raises CaloganError if the
-    evaluation is of another calorimeter, of other conditions or at another readout threshold.
+    "bins": mean and resolution of the response in bins of the energy, None where there are labels,
+    whose values these bins mix. Raises CaloganError if the evaluation is of another calorimeter, of
+    other conditions, at another readout threshold, or has dead cells, which the page's showers have
+    not.
     """
     try:
         return _reference(metrics, model, where)
@@ -45,6 +48,19 @@ def _reference(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> dic
             f"{_words((c.name, c.unit) for c in model.conditions)}; give the evaluation of this "
             "generator"
         )
+    for label in labels_of(model.conditions).values():
+        expected = [label.words(v) for v in label.values]
+        if conditions[label.name].get("values") != expected:
+            raise CaloganError(
+                f"{where} has {label.name} {', '.join(conditions[label.name].get('values', []))}, "
+                f"{model.where} takes {', '.join(expected)}; give the evaluation of this generator"
+            )
+    if settings.get("dead_cells"):
+        raise CaloganError(
+            f"{where} counts {settings['dead_cells']:.2%} of the cells as dark, for they were dead "
+            "in full simulation, so its averages are not those of the page's showers; evaluate "
+            "with a store that has no dead cells"
+        )
     if settings["threshold_MeV"] != model.readout_threshold:
         raise CaloganError(
             f"{where} was evaluated at a readout threshold of {settings['threshold_MeV']:g} MeV, "
@@ -69,7 +85,9 @@ def _reference(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> dic
             }
             for c in model.conditions
         },
-        "bins": {
+        "bins": None
+        if labels_of(model.conditions)
+        else {
             "edges": energy["edges"],
             "response": _values(energy["response"]["reference"]),
             "resolution": _values(energy["resolution"]["reference"]),

@@ -6,14 +6,18 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from calogan.conditions import Label
 from calogan.errors import CaloganError
 from calogan.exploring.bundle import PAGE, script
 from calogan.exploring.explore import explore
+from calogan.exploring.reference import reference_of
+from calogan.generating.model_file import ModelFile
 
 MODEL = Path(__file__).parents[2] / "data/models/lar_photons/generator.json"
 METRICS = MODEL.with_name("metrics.json")
@@ -87,6 +91,29 @@ def test_a_report_of_something_else_is_refused(
     (tmp_path / "model.json").symlink_to(MODEL)
     made = explore(tmp_path / "model.json", tmp_path / "page.html")
     assert made.report is None and re.search(message, made.remarks[0])
+
+
+def metrics_of_particles(values: list[str], **settings: Any) -> dict[str, Any]:
+    """Of the reference generator, as if it made two particles."""
+    metrics: dict[str, Any] = json.loads(METRICS.read_text(encoding="utf-8"))
+    label = {"unit": "", "edges": [-0.5, 0.5, 1.5], "counts": [3, 1], "values": values}
+    metrics["conditions"]["particle"] = label
+    metrics["settings"] |= settings
+    return metrics
+
+
+def test_full_simulation_of_labels() -> None:
+    model = ModelFile.read(MODEL)
+    label = Label("particle", (11, 22), ("e-", "gamma"))
+    model = replace(model, conditions=(*model.conditions, label))
+    values = ["e- (11)", "gamma (22)"]
+    found = reference_of(metrics_of_particles(values), model, METRICS)
+    assert found["spread"]["particle"]["counts"] == [3, 1]
+    assert found["bins"] is None  # of energy, they mix the particles
+    with pytest.raises(CaloganError, match=r"has particle gamma \(22\), e- \(11\), .* takes e-"):
+        reference_of(metrics_of_particles(values[::-1]), model, METRICS)
+    with pytest.raises(CaloganError, match=r"counts 0.60% of the cells as dark, .*no dead cells"):
+        reference_of(metrics_of_particles(values, dead_cells=0.006), model, METRICS)
 
 
 def test_the_command_says_what_it_made(tmp_path: Path) -> None:

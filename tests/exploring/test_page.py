@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from helpers.browser import browser
+from helpers.samples import PARTICLES, make_card
 from helpers.untrained import export_untrained
 from lwtnn_converter import Graph
 
@@ -35,10 +36,12 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """Model file and page of the reference generator and of one of 6480 cells."""
+    """Model file and page of the reference generator, of one of 6480 cells, of two particles."""
     folder = tmp_path_factory.mktemp("pages")
     fine = export_untrained(load_card(DATA / "cards/par04_electrons.toml"), folder)
-    models = {"lar": REFERENCE, "fine": fine}
+    (folder / "small").mkdir()
+    labelled = export_untrained(make_card(conditions={"particle": PARTICLES}), folder / "small")
+    models = {"lar": REFERENCE, "fine": fine, "labelled": labelled}
     for name, model in models.items():
         explore(model, folder / f"{name}.html")
     return {name: (model, folder / f"{name}.html") for name, model in models.items()}
@@ -75,7 +78,7 @@ class Opened:
         return np.array(self.page.evaluate("[...calogan.shower]"))
 
 
-@pytest.mark.parametrize("name", ["lar", "fine"])
+@pytest.mark.parametrize("name", ["lar", "fine", "labelled"])
 def test_latents_give_the_numbers_of_the_numpy_evaluator(
     chromium: Browser, pages: dict[str, tuple[Path, Path]], name: str
 ) -> None:
@@ -83,8 +86,8 @@ def test_latents_give_the_numbers_of_the_numpy_evaluator(
     model = ModelFile.read(model_file)
     cases = model.block["self_test"]
     latents, values = (np.array([case[key] for case in cases]) for key in ("latent", "conditions"))
-    variables = [c.to_variable(values[:, i]) for i, c in enumerate(model.conditions)]
-    expected = model.outputs(latents, np.stack(variables, axis=1))
+    variables = [c.to_variables(values[:, i]) for i, c in enumerate(model.conditions)]
+    expected = model.outputs(latents, np.concatenate(variables, axis=1))
     with Opened(chromium, page) as opened:
         found = opened.page.evaluate(
             "([z, v]) => [...calogan.generator.outputs(z, v)].slice(0, v.length * "
@@ -184,6 +187,46 @@ def test_seed_and_event_give_the_shower_of_the_cpp_runner(
     # Only what is at the threshold may differ in being lit.
     edge = np.maximum(found, expected)[(found > 0) != (expected > 0)]
     np.testing.assert_allclose(edge, generator.readout_threshold, rtol=1e-3)
+
+
+def test_a_label_is_a_choice(chromium: Browser, pages: dict[str, tuple[Path, Path]]) -> None:
+    load_library()  # from `make cpp`
+    model, page = pages["labelled"]
+    generator = runner.Generator.load(model)
+    asked = {"energy": 30, "theta": 0.2}
+    with Opened(chromium, page, "#energy=30&theta=0.2&particle=e-&seed=5&event=3") as opened:
+        choice = opened.page.get_by_label("particle", exact=True)
+        assert choice.locator("option").all_inner_texts() == ["e-", "gamma"]
+        assert opened.page.get_by_role("slider", name="particle").count() == 0
+        assert "particle e-, gamma" in opened.page.inner_text("#about")
+        shown = {}
+        for name, code in (("e-", 11), ("gamma", 22)):
+            choice.select_option(name)
+            assert opened.state("values") == [30, 0.2, code]
+            shown[name] = opened.energies()
+            expected = generator.generate({**asked, "particle": name}, seed=5, first_event=3)[0]
+            np.testing.assert_allclose(shown[name], expected, rtol=1e-3, atol=1e-3)
+            assert f"--particle={code} " in opened.page.text_content("#command")
+            opened.page.wait_for_function(f"location.hash.includes('particle={name}')")
+        assert (shown["e-"] != shown["gamma"]).any()
+        opened.page.locator("input[value=range]").check()
+        opened.page.wait_for_function("calogan.sample.n === 1000", timeout=120_000)
+        drawn = opened.page.evaluate(
+            """Array.from({ length: 400 }, (_, event) =>
+              calogan.drawConditions(calogan.header.conditions, null, 1, event)[2])"""
+        )
+        assert set(drawn) == {11, 22} and 150 < drawn.count(22) < 250
+        spread = {"particle": {"edges": [-0.5, 0.5, 1.5], "counts": [1, 9]}}
+        drawn = opened.page.evaluate(
+            """(spread) => Array.from({ length: 400 }, (_, event) =>
+              calogan.drawConditions(calogan.header.conditions, spread, 1, event)[2])""",
+            spread,
+        )
+        assert 330 < drawn.count(22) < 390
+    with Opened(chromium, page, "#particle=22") as opened:
+        assert opened.state("values")[2] == 22
+    with Opened(chromium, page, "#particle=pi%2B") as opened:
+        assert "particle=pi+: it was trained on e-, gamma" in opened.page.inner_text("#error")
 
 
 def test_random_words_are_those_of_the_papers_authors(

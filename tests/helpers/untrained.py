@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from calogan.card.keys import Card
+from calogan.conditions import input_columns
 from calogan.files import write_json
 from calogan.training.run import Run
 
@@ -22,7 +23,7 @@ def export_untrained(card: Card, folder: Path) -> Path:
     model = build_generator(
         card.generator,
         geometry,
-        len(card.conditions),
+        sum(input_columns(card.condition_list)),
         (0.3 * mean / mean.sum()).astype(np.float32),
         np.clip(mean, 0.01, 0.9),
     )

@@ -1,5 +1,5 @@
 // What is shown as the part of the page's address behind #, so that a link shows the same again.
-import { plain } from "./words.js";
+import { read, span, written } from "./conditions.js";
 
 export const SAMPLES = ["range", "fixed"];
 export const SHOWN = ["shower", "mean", "geant4"];
@@ -29,11 +29,12 @@ export function readAddress(hash, start, { conditions, nLayers, colours, choices
   oneOf("show", choices);
   oneOf("colours", colours);
   oneOf("theme", THEMES);
-  conditions.forEach(({ name, unit, low, high }, k) => {
+  conditions.forEach((condition, k) => {
+    const { name } = condition;
     if (!given.has(name)) return;
-    const value = Number(given.get(name));
-    if (given.get(name) !== "" && value >= low && value <= high) state.values[k] = value;
-    else remarks.push(`${name}=${given.get(name)}: it was trained on ${plain(low)} to ${plain(high)} ${unit}`);
+    const value = read(condition, given.get(name));
+    if (value !== null) state.values[k] = value;
+    else remarks.push(`${name}=${given.get(name)}: it was trained on ${span(condition)}`);
   });
   for (const key of given.keys()) {
     if (!(key in start) && !conditions.some(({ name }) => name === key)) remarks.push(`${key}: not known`);
@@ -44,7 +45,7 @@ export function readAddress(hash, start, { conditions, nLayers, colours, choices
 // What leads back to a state.
 export function writeAddress(state, conditions) {
   const { seed, event, sample, show, layer, colours, theme } = state;
-  const pairs = conditions.map(({ name }, k) => [name, String(state.values[k])]);
+  const pairs = conditions.map((condition, k) => [condition.name, written(condition, state.values[k])]);
   const others = Object.entries({ seed, event, sample, show, layer, colours, theme });
   return `#${new URLSearchParams([...pairs, ...others.map(([key, value]) => [key, String(value)])])}`;
 }

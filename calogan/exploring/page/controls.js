@@ -1,5 +1,6 @@
 // The form and the keys: they show a state and ask for changes of it.
 import { SAMPLES, THEMES } from "./address.js";
+import { isLabel } from "./conditions.js";
 import { byId } from "./dom.js";
 
 const STEPS = 1000; // of a slider
@@ -15,7 +16,9 @@ export class Controls {
     this.change = change;
     this.act = act;
     this.choices = { show: Object.keys(showWords), colours, nLayers };
-    this.rows = conditions.map((condition, k) => this.conditionRow(condition, k));
+    this.rows = conditions.map((condition, k) =>
+      isLabel(condition) ? this.labelRow(condition, k) : this.conditionRow(condition, k),
+    );
     byId("conditions").replaceChildren(...this.rows.map(({ element }) => element));
     this.radios = { sample: this.choice("sample", sampleWords), show: this.choice("show", showWords) };
     byId("colours").replaceChildren(...colours.map((name) => new Option(name, name)));
@@ -32,6 +35,22 @@ export class Controls {
     for (const action of ["more", "again", "rotate"]) byId(action).addEventListener("click", () => act(action));
     byId("controls").addEventListener("submit", (event) => event.preventDefault());
     document.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  // A choice among a label's values.
+  labelRow({ name, values, names }, k) {
+    const element = Object.assign(document.createElement("div"), { className: "condition" });
+    const label = Object.assign(document.createElement("label"), { htmlFor: `condition-${name}`, textContent: name });
+    const select = Object.assign(document.createElement("select"), { id: `condition-${name}` });
+    select.replaceChildren(...values.map((value, i) => new Option(names[i], value)));
+    select.addEventListener("change", () => this.give(k, Number(select.value)));
+    element.append(label, select);
+    return { element, set: (value) => (select.value = value) };
+  }
+
+  // Asks for another value of a condition.
+  give(k, value) {
+    this.change({ values: this.state.values.map((old, i) => (i === k ? value : old)) });
   }
 
   conditionRow({ name, unit, low, high, scale }, k) {
@@ -54,18 +73,13 @@ export class Controls {
     slider.setAttribute("aria-label", name);
     const ends = add("div", { className: "ends" });
     for (const end of [low, high]) add("span", { textContent: String(Number(end.toPrecision(DIGITS))) }, ends);
-    const give = (value) => {
-      const values = [...this.state.values];
-      values[k] = value;
-      this.change({ values });
-    };
     slider.addEventListener("input", () => {
       const value = Number(toValue(slider.value / STEPS).toPrecision(DIGITS));
-      give(Math.min(Math.max(value, low), high));
+      this.give(k, Math.min(Math.max(value, low), high));
     });
     number.addEventListener("change", () => {
       const value = Number(number.value);
-      if (number.value !== "" && value >= low && value <= high) give(value);
+      if (number.value !== "" && value >= low && value <= high) this.give(k, value);
     });
     const set = (value) => {
       slider.value = Math.round(STEPS * toPart(value));

@@ -1,5 +1,6 @@
 // The explorer: one state, what follows from it, and a sample that fills between the frames.
 import { SHOWN, readAddress, writeAddress } from "./address.js";
+import { span, startOf } from "./conditions.js";
 import { Controls } from "./controls.js";
 import { byId } from "./dom.js";
 import { Geometry } from "./geometry.js";
@@ -8,7 +9,6 @@ import { Generator, ROWS, unpack } from "./model.js";
 import { Pictures } from "./pictures.js";
 import { philox } from "./random.js";
 import { Sample, drawConditions, layerShares } from "./sample.js";
-import { plain } from "./words.js";
 
 const BATCH = 1000; // showers that a sample grows by
 const WORK = [20, 100]; // ms of every frame in which showers are made, at least and at most
@@ -30,7 +30,7 @@ class Explorer {
     this.start = {
       seed: 1,
       event: 0,
-      values: conditions.map(middle),
+      values: conditions.map(startOf),
       sample: reference ? "range" : "fixed",
       show: "shower",
       layer: 0,
@@ -187,16 +187,10 @@ class Explorer {
 
   writeCommand() {
     const { seed, event, values } = this.state;
-    const asked = this.header.conditions.map(({ name }, k) => `--${name} ${values[k]}`);
+    const asked = this.header.conditions.map(({ name }, k) => `--${name}=${values[k]}`);
     byId("command").textContent =
       `calogan-generate MODEL.json ${asked.join(" ")} --seed ${seed} --first-event ${event} -n 1 -o shower.csv`;
   }
-}
-
-// The middle of a condition's range on its scale, rounded.
-function middle({ low, high, scale }) {
-  const value = scale === "log" ? Math.sqrt(low * high) : (low + high) / 2;
-  return Math.min(Math.max(Number(value.toPrecision(2)), low), high);
 }
 
 function say(words) {
@@ -205,9 +199,7 @@ function say(words) {
 }
 
 function describe({ header, geometry, deviation, generator }) {
-  const ranges = header.conditions.map(({ name, unit, low, high }) =>
-    `${name} ${plain(low)} to ${plain(high)} ${unit}`.trim(),
-  );
+  const ranges = header.conditions.map((condition) => `${condition.name} ${span(condition)}`);
   const cells = `${geometry.nVoxels.toLocaleString("en")} cells in ${geometry.layers.length} layers`;
   byId("about").textContent = [cells, ...ranges].join(" · ");
   byId("fineprint").textContent = [
@@ -226,7 +218,7 @@ try {
   describe(explorer);
   document.querySelector("main").hidden = false;
   // For the console and for tests: calogan.generator.generate([{values: [10, 0.1], seed: 1, event: 0}])
-  globalThis.calogan = Object.assign(explorer, { Graph, Geometry, philox });
+  globalThis.calogan = Object.assign(explorer, { Graph, Geometry, drawConditions, philox });
 } catch (error) {
   byId("about").textContent = "";
   say(`Nothing to show: ${error.message}.`);

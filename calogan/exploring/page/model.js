@@ -1,4 +1,5 @@
 // The generator: unpacked from the page's data, from conditions and random numbers to energies.
+import { variables } from "./conditions.js";
 import { Graph } from "./graph.js";
 import { normals } from "./random.js";
 
@@ -33,8 +34,9 @@ export class Generator {
     const sizes = Object.fromEntries(header.inputs.map((node) => [node.name, node.offset.length]));
     this.latents = header.latents.map((name) => ({ name, size: sizes[name] }));
     this.latentSize = this.latents.reduce((sum, { size }) => sum + size, 0);
-    this.fed = { [this.conditionsNode]: new Float64Array(ROWS * this.conditions.length) };
-    for (const { name, size } of this.latents) this.fed[name] = new Float64Array(ROWS * size);
+    this.fed = {};
+    for (const [name, size] of Object.entries(sizes)) this.fed[name] = new Float64Array(ROWS * size);
+    this.nInputs = sizes[this.conditionsNode];
     this.row = new Float64Array(this.latentSize);
     this.iEnergy = this.conditions.findIndex(({ name }) => name === "energy");
   }
@@ -53,10 +55,8 @@ export class Generator {
       this.fed[name].set(latents.slice(first, first + size), i * size);
       first += size;
     }
-    values.forEach((value, k) => {
-      const variable = this.conditions[k].scale === "log" ? Math.log(value) : value;
-      this.fed[this.conditionsNode][i * values.length + k] = variable;
-    });
+    const inputs = this.conditions.flatMap((condition, k) => variables(condition, values[k]));
+    this.fed[this.conditionsNode].set(inputs, i * this.nInputs);
   }
 
   // Energies in MeV, (n, number of voxels) end to end, those below the threshold 0, of n <= ROWS

@@ -126,7 +126,7 @@ export class Pictures {
 
   // What is known of full simulation near an incident energy, GeV.
   energyBin(energy) {
-    if (!this.reference) return null;
+    if (!this.reference?.bins) return null;
     const { edges, response, resolution } = this.reference.bins;
     const bin = edges.findIndex((edge, i) => energy >= edge && energy < edges[i + 1]);
     if (bin < 0 || !response[bin] || !resolution[bin]) return null;

@@ -1,4 +1,5 @@
 // Many showers made alike: what is added up of them, and numbers of single showers and averages.
+import { isLabel } from "./conditions.js";
 import { uniforms } from "./random.js";
 
 // Sums of showers.
@@ -75,14 +76,18 @@ export function numbers(energies) {
 }
 
 // Conditions of one shower of a sample over the whole range: drawn as full simulation's are
-// distributed, in the bins of its report, else evenly on each condition's scale.
+// distributed, in the bins of its report, else evenly on each condition's scale or among a label's
+// values.
 export function drawConditions(conditions, spread, seed, event) {
   const random = uniforms(seed, event, conditions.length);
-  return conditions.map(({ name, low, high, scale }, k) => {
-    const { edges, counts } = spread?.[name] ?? { edges: [low, high], counts: [1] };
+  return conditions.map((condition, k) => {
+    const { name, low, high, scale } = condition;
+    const even = isLabel(condition) ? { counts: condition.values.map(() => 1) } : { edges: [low, high], counts: [1] };
+    const { edges, counts } = spread?.[name] ?? even;
     let rest = random[k] * total(counts);
     let bin = 0;
     while (bin < counts.length - 1 && rest >= counts[bin]) rest -= counts[bin++];
+    if (isLabel(condition)) return condition.values[bin];
     const part = rest / counts[bin];
     const [from, to] = [edges[bin], edges[bin + 1]];
     const value = scale === "log" ? from * (to / from) ** part : from + part * (to - from);
