@@ -113,7 +113,7 @@ def _by_value(
     if any((sample == n).any() for sample in found):
         names.append("others")
     panel.set_xticks(range(len(names)), names)
-    return found, np.arange(len(names) + 1) - 0.5, False
+    return found, np.arange(len(names) + 1, dtype=np.float64) - 0.5, False
 
 
 def _distributions(scans: Sequence[Scan]) -> Figure:
