@@ -98,22 +98,20 @@ def _places(cells: NDArray[np.intp], scan: Scan) -> tuple[NDArray[np.float64], N
 
 def _by_value(
     panel: Axes, label: Label, samples: Sequence[NDArray[np.float64]]
-) -> tuple[list[NDArray[np.float64]], NDArray[np.float64], bool]:
-    """A label's values numbered from 0, the bins of these, and that they are linear.
+) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+    """A label's values numbered from 0, and the bins of these, named below the panel.
 
     What is none of its values is in the last bin, if there is such.
     """
-    order = np.argsort(label.values)
-    known = np.array(label.values)[order]
-    names, n = [*label.names], len(known)
-    found = []
-    for sample in samples:
-        place = order[np.clip(np.searchsorted(known, sample), 0, n - 1)]
-        found.append(np.where(label.covers(sample), place, n).astype(np.float64))
+    names, n = [*label.names], len(label.names)
+    found = [
+        np.where(label.covers(s), label.to_variables(s).argmax(axis=-1), n).astype(np.float64)
+        for s in samples
+    ]
     if any((sample == n).any() for sample in found):
         names.append("others")
     panel.set_xticks(range(len(names)), names)
-    return found, np.arange(len(names) + 1, dtype=np.float64) - 0.5, False
+    return found, np.arange(len(names) + 1, dtype=np.float64) - 0.5
 
 
 def _distributions(scans: Sequence[Scan]) -> Figure:
@@ -138,7 +136,8 @@ def _distributions(scans: Sequence[Scan]) -> Figure:
             np.geomspace(low, high, BINS + 1) if wide else np.histogram_bin_edges(together, BINS)
         )
         if label in labels:
-            samples, edges, wide = _by_value(panel, labels[label], samples)
+            samples, edges = _by_value(panel, labels[label], samples)
+            wide = False
         for i, sample in enumerate(samples):
             counts, _ = np.histogram(sample, edges)
             panel.stairs(

@@ -214,7 +214,7 @@ def _bands(options: Sequence[str], labels: Mapping[str, Label]) -> dict[str, Ban
         if name in labels and ":" not in text:
             found[name] = [(v, v) for v in labels[name].to_values(text.split(",")).tolist()]
         else:
-            found.update({n: [b] for n, b in parse_bands([option], "--where", True).items()})
+            found[name] = [*parse_bands([option], "--where", values=True).values()]
     return found
 
 

@@ -40,7 +40,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Pat
     folder = tmp_path_factory.mktemp("pages")
     fine = export_untrained(load_card(DATA / "cards/par04_electrons.toml"), folder)
     (folder / "small").mkdir()
-    labelled = export_untrained(make_card(conditions={"particle": PARTICLES}), folder / "small")
+    labelled = export_untrained(
+        make_card(conditions={"particle": {**PARTICLES, "values": ["e-", "e+"]}}), folder / "small"
+    )
     models = {"lar": REFERENCE, "fine": fine, "labelled": labelled}
     for name, model in models.items():
         explore(model, folder / f"{name}.html")
@@ -196,37 +198,40 @@ def test_a_label_is_a_choice(chromium: Browser, pages: dict[str, tuple[Path, Pat
     asked = {"energy": 30, "theta": 0.2}
     with Opened(chromium, page, "#energy=30&theta=0.2&particle=e-&seed=5&event=3") as opened:
         choice = opened.page.get_by_label("particle", exact=True)
-        assert choice.locator("option").all_inner_texts() == ["e-", "gamma"]
+        assert choice.locator("option").all_inner_texts() == ["e-", "e+"]
         assert opened.page.get_by_role("slider", name="particle").count() == 0
-        assert "particle e-, gamma" in opened.page.inner_text("#about")
+        assert "particle e-, e+" in opened.page.inner_text("#about")
         shown = {}
-        for name, code in (("e-", 11), ("gamma", 22)):
+        for name, code in (("e-", 11), ("e+", -11)):
             choice.select_option(name)
             assert opened.state("values") == [30, 0.2, code]
             shown[name] = opened.energies()
             expected = generator.generate({**asked, "particle": name}, seed=5, first_event=3)[0]
             np.testing.assert_allclose(shown[name], expected, rtol=1e-3, atol=1e-3)
             assert f"--particle={code} " in opened.page.text_content("#command")
-            opened.page.wait_for_function(f"location.hash.includes('particle={name}')")
-        assert (shown["e-"] != shown["gamma"]).any()
+            opened.page.wait_for_function(
+                f"location.hash.includes('particle={name.replace('+', '%2B')}&')"
+            )
+        assert (shown["e-"] != shown["e+"]).any()
         opened.page.locator("input[value=range]").check()
         opened.page.wait_for_function("calogan.sample.n === 1000", timeout=120_000)
         drawn = opened.page.evaluate(
             """Array.from({ length: 400 }, (_, event) =>
               calogan.drawConditions(calogan.header.conditions, null, 1, event)[2])"""
         )
-        assert set(drawn) == {11, 22} and 150 < drawn.count(22) < 250
+        assert set(drawn) == {11, -11} and 150 < drawn.count(-11) < 250
         spread = {"particle": {"edges": [-0.5, 0.5, 1.5], "counts": [1, 9]}}
         drawn = opened.page.evaluate(
             """(spread) => Array.from({ length: 400 }, (_, event) =>
               calogan.drawConditions(calogan.header.conditions, spread, 1, event)[2])""",
             spread,
         )
-        assert 330 < drawn.count(22) < 390
-    with Opened(chromium, page, "#particle=22") as opened:
-        assert opened.state("values")[2] == 22
+        assert 330 < drawn.count(-11) < 390
+    for typed in ("-11", "e+", "e%2B"):
+        with Opened(chromium, page, f"#particle={typed}") as opened:
+            assert opened.state("values")[2] == -11
     with Opened(chromium, page, "#particle=pi%2B") as opened:
-        assert "particle=pi+: it was trained on e-, gamma" in opened.page.inner_text("#error")
+        assert "particle=pi+: it was trained on e-, e+" in opened.page.inner_text("#error")
 
 
 def test_random_words_are_those_of_the_papers_authors(

@@ -33,7 +33,8 @@ export function written(condition, value) {
 export function read(condition, text) {
   const value = text.trim() === "" ? NaN : Number(text);
   if (isLabel(condition)) {
-    const named = condition.names.indexOf(text);
+    // In an address that somebody typed, a plus is read as a space.
+    const named = condition.names.findIndex((name) => name === text || name === text.replaceAll(" ", "+"));
     if (named >= 0) return condition.values[named];
     return condition.values.includes(value) ? value : null;
   }
