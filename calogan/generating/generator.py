@@ -15,6 +15,7 @@ from calogan.conditions import AnyCondition, condition_columns, labels_of, netwo
 from calogan.errors import CaloganError
 from calogan.generating.model_file import ModelFile
 from calogan.geometry import Geometry
+from calogan.reading.store import dead_named_by
 from calogan.showers import Showers
 from calogan.training.run import Run
 from calogan.version import __version__
@@ -39,7 +40,8 @@ class Generator:
     """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
-    hashes of the ROOT files it was trained on, as far as they are known."""
+    hashes of the ROOT files it was trained on, as far as they are known; of a run "dead" besides,
+    by what their dead cells were named."""
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
@@ -150,6 +152,7 @@ def _from_run(path: Path) -> Generator:
     card = run.card()
     model = run.load_generator()
     geometry = card.build_geometry()
+    made_from = run.training()["store_provenance"]
 
     def network(latent: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         return voxel_fractions(model, geometry, latent, inputs)
@@ -164,7 +167,8 @@ def _from_run(path: Path) -> Generator:
         {
             "model": str(path),
             "weights_sha256": weights_sha256(model.get_weights()),
-            "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
+            "inputs_sha256": made_from.get("inputs_sha256", []),
+            "dead": dead_named_by(made_from),
         },
         card.data.hold_out,
         network,
