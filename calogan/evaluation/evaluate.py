@@ -21,7 +21,7 @@ from calogan.evaluation.compare_samples import MIN_SHOWERS, Progress, compare_sa
 from calogan.evaluation.hold_out import bands_to_study, study
 from calogan.evaluation.results import Evaluation, Refinement
 from calogan.files import atomic_path
-from calogan.generating.generator import Generator
+from calogan.generating.generator import Generator, dead_named_by
 from calogan.generating.reference import load_reference, sample_like
 from calogan.reading import store
 from calogan.reweighting.files import load_refiner
@@ -176,7 +176,7 @@ def _check_recognised(
     """
     trained = generator.identity
     shared = {*trained["inputs_sha256"]} & {*made_by.get("inputs_sha256", [])}
-    if shared and trained["dead"] != store.dead_named_by(made_by):
+    if shared and trained["dead_in_training"] != dead_named_by(made_by):
         raise CaloganError(
             f"{reference} is of {len(shared)} files that the generator was trained on, but other "
             "cells are dead in it, so showers of the training are not recognised; voxelize other "

@@ -15,7 +15,6 @@ from calogan.conditions import AnyCondition, condition_columns, labels_of, netwo
 from calogan.errors import CaloganError
 from calogan.generating.model_file import ModelFile
 from calogan.geometry import Geometry
-from calogan.reading.store import dead_named_by
 from calogan.showers import Showers
 from calogan.training.run import Run
 from calogan.version import __version__
@@ -40,7 +39,8 @@ class Generator:
     """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
-    hashes of the ROOT files it was trained on, as far as they are known; of a run "dead" besides,
+    hashes of the ROOT files it was trained on, as far as they are known; of a run
+    "dead_in_training" besides,
     by what their dead cells were named."""
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
@@ -145,6 +145,12 @@ def weights_sha256(weights: Sequence[NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
+def dead_named_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """By what the dead cells of a store were named when it was voxelized."""
+    branch = provenance.get("input", {}).get("dead_branch")
+    return {"cells": list(provenance.get("dead", [])), "branch": branch}
+
+
 def _from_run(path: Path) -> Generator:
     from calogan.networks.generator import latent_sizes, voxel_fractions  # imports Keras
 
@@ -168,7 +174,7 @@ def _from_run(path: Path) -> Generator:
             "model": str(path),
             "weights_sha256": weights_sha256(model.get_weights()),
             "inputs_sha256": made_from.get("inputs_sha256", []),
-            "dead": dead_named_by(made_from),
+            "dead_in_training": dead_named_by(made_from),
         },
         card.data.hold_out,
         network,

@@ -250,12 +250,6 @@ def is_store(path: str | Path) -> bool:
         return "calogan_store" in file.attrs
 
 
-def dead_named_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """By what the dead cells of a store were named when it was voxelized."""
-    branch = provenance.get("input", {}).get("dead_branch")
-    return {"cells": list(provenance.get("dead", [])), "branch": branch}
-
-
 def info(path: str | Path) -> StoreInfo:
     """What is in a store, without reading its showers."""
     with open_hdf5(path) as file:

@@ -15,6 +15,7 @@ from helpers.evaluations import make_pair, quick, rings
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
 from calogan.evaluation.evaluate import check_independent, evaluate_files, evaluate_run
+from calogan.generating.generator import dead_named_by
 from calogan.reading import store
 from calogan.showers import Showers
 
@@ -116,12 +117,12 @@ def test_showers_of_the_training_with_other_dead_cells_are_refused(
     generator = fake_generator(stores)
     generator.seen_events = np.zeros(0, np.uint64)
     no_cells = {"cells": [], "branch": None}
-    generator.identity = {"inputs_sha256": ["b"], "dead": no_cells}
+    generator.identity = {"inputs_sha256": ["b"], "dead_in_training": no_cells}
     with pytest.raises(CaloganError, match=r"again\.h5 is of 1 files .* but other cells are dead"):
         run_on(again, generator, tmp_path)
     for identity in (
-        {"inputs_sha256": ["b"], "dead": store.dead_named_by(made_by)},
-        {"inputs_sha256": ["c"], "dead": no_cells},
+        {"inputs_sha256": ["b"], "dead_in_training": dead_named_by(made_by)},
+        {"inputs_sha256": ["c"], "dead_in_training": no_cells},
     ):
         generator.identity = identity
         assert run_on(again, generator, tmp_path)["n_dropped"] == 0
