@@ -40,8 +40,7 @@ class Generator:
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
     hashes of the ROOT files it was trained on, as far as they are known; of a run
-    "dead_in_training" besides,
-    by what their dead cells were named."""
+    "dead_in_training" besides, by what their dead cells were named."""
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
