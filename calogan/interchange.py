@@ -11,13 +11,15 @@
 A hit is a cell with energy: `energy` (MeV), the cell's centre `x`, `y`, `z` (mm, in the generator's
 frame; z is NaN where the geometry gives no depth, a ring's centre is on the axis), `layer` and
 `voxel`, its number in the geometry's order. Beside its hits a shower has its conditions, and its
-`weight` if it has one. What else a shower may have stays behind: provenance, energy outside the
-cells, which cells were dead, names of labels. `calogan.plots` gives histograms, as `hist` objects.
+`weight` if it has one; in awkward arrays and Arrow tables also the voxels that are `dead` in it, if
+there are such. Labels are numbers, their names are kept beside the units. Provenance and energy
+outside the cells stay behind. `calogan.plots` gives histograms, as `hist` objects.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calogan.conditions import AnyCondition, Condition
+from calogan.conditions import AnyCondition, Condition, condition_from_dict, labels_of
 from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.reading.voxelize import Hits, voxelize
@@ -76,6 +78,10 @@ def to_awkward(showers: Showers) -> ak.Array:
         name: ak.with_parameter(values, "unit", unit)
         for name, (values, unit) in _columns(showers).items()
     }
+    for name, label in showers.labels.items():
+        events[name] = ak.with_parameter(events[name], "label", label.to_dict())
+    if (dead := _dead(showers)) is not None:
+        events["dead"] = ak.unflatten(dead[1], dead[0])
     return ak.zip({**events, "hits": ak.unflatten(ak.zip(parts), counts)}, depth_limit=1)
 
 
@@ -85,8 +91,8 @@ def from_awkward(events: ak.Array, geometry: Geometry) -> Showers:
     Parameters
     ----------
     events : (n,) records: `hits` (jagged) of `energy`, MeV, with `voxel`, or with `x`, `y`, mm, and
-        `layer` (from 0) or `z`, mm; `weight`, if there is one; all other fields are conditions,
-        `energy` (GeV) among them
+        `layer` (from 0) or `z`, mm; `weight`, and `dead` (jagged, voxels), if there are such; all
+        other fields are conditions, `energy` (GeV) among them
     geometry : whose cells the hits are summed in; those beside them are in `overflow`
 
     Raises
@@ -112,12 +118,14 @@ def from_awkward(events: ak.Array, geometry: Geometry) -> Showers:
         unit = ak.parameters(flat[name]).get("unit", UNITS[name])
         if unit != UNITS[name]:
             raise CaloganError(f"hits.{name} is in {unit}, expected {UNITS[name]}")
-    names = [name for name in ak.fields(events) if name != "hits"]
+    names = [name for name in ak.fields(events) if name not in ("hits", "dead")]
     columns = {name: _numbers(events[name], name).astype(np.float32) for name in names}
     units = {name: ak.parameters(events[name]).get("unit", "") for name in names}
     if units.get("energy", "") not in ("", "GeV"):
         raise CaloganError(f"condition 'energy' is in {units['energy']}, expected GeV")
     weights = columns.pop("weight", None)
+    described = {name: ak.parameters(events[name]).get("label") for name in columns}
+    labels = labels_of([condition_from_dict(fields) for fields in described.values() if fields])
     counts = _numbers(ak.num(hits, axis=1), "number of hits")
     offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     energy = fields.pop("energy")
@@ -131,30 +139,44 @@ def from_awkward(events: ak.Array, geometry: Geometry) -> Showers:
     voxels = voxelize(placed, geometry)
     known = {name: unit for name, unit in units.items() if unit and name in columns}
     overflow = None if "voxel" in fields else voxels.overflow
-    return Showers(voxels.energies, columns, geometry, overflow, weights=weights, units=known)
+    return Showers(
+        voxels.energies, columns, geometry, overflow, weights=weights, units=known,
+        dead=_dead_from(events, geometry), labels=labels,
+    )  # fmt: skip
 
 
 def to_arrow(showers: Showers) -> Any:
     """A pyarrow.Table with a row for each shower, its `hits` a list; fields' metadata have units.
 
-    Parquet keeps all of it. Raises CaloganError where pyarrow is not installed.
+    A label's metadata have its values and names. Parquet keeps all of it. Raises CaloganError where
+    pyarrow is not installed.
     """
     pa = _imported("pyarrow")
 
     def field(name: str, values: NDArray[Any], unit: str) -> Any:
         kind = pa.from_numpy_dtype(values.dtype)
-        return pa.field(name, kind, nullable=False, metadata={"unit": unit})
+        metadata = {"unit": unit}
+        if name in showers.labels:
+            metadata["label"] = json.dumps(showers.labels[name].to_dict())
+        return pa.field(name, kind, nullable=False, metadata=metadata)
 
     counts, hits = _hits(showers)
     inside = [field(name, values, UNITS[name]) for name, values in hits.items()]
     columns = _columns(showers)
     outside = [field(name, values, unit) for name, (values, unit) in columns.items()]
+    arrays = [pa.array(values) for values, _ in columns.values()]
+    if (dead := _dead(showers)) is not None:
+        of_dead = pa.large_list(pa.field("item", pa.int32(), nullable=False))
+        outside.append(pa.field("dead", of_dead, nullable=False))
+        ends = pa.array(np.concatenate([[0], np.cumsum(dead[0], dtype=np.int64)]))
+        arrays.append(pa.LargeListArray.from_arrays(ends, pa.array(dead[1]), type=of_dead))
     kind = pa.large_list(pa.field("item", pa.struct(inside), nullable=False))
     offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     records = pa.StructArray.from_arrays([pa.array(v) for v in hits.values()], fields=inside)
     lists = pa.LargeListArray.from_arrays(pa.array(offsets), records, type=kind)
-    arrays = [*(pa.array(values) for values, _ in columns.values()), lists]
-    return pa.table(arrays, schema=pa.schema([*outside, pa.field("hits", kind, nullable=False)]))
+    return pa.table(
+        [*arrays, lists], schema=pa.schema([*outside, pa.field("hits", kind, nullable=False)])
+    )
 
 
 def from_arrow(table: Any, geometry: Geometry) -> Showers:
@@ -167,15 +189,25 @@ def from_arrow(table: Any, geometry: Geometry) -> Showers:
         if field.metadata and field.metadata.get(b"unit")
     }
     found = from_awkward(ak.from_arrow(table), geometry)
-    return replace(found, units={n: unit for n, unit in units.items() if n in found.conditions})
+    labels = [
+        condition_from_dict(json.loads(field.metadata[b"label"]))
+        for field in table.schema
+        if field.metadata and b"label" in field.metadata
+    ]
+    return replace(
+        found,
+        units={n: unit for n, unit in units.items() if n in found.conditions},
+        labels=labels_of(labels),
+    )
 
 
 def to_pandas(showers: Showers) -> Any:
     """A pandas.DataFrame with a row for each hit, beside it the conditions of its shower.
 
-    The index counts showers and hits from 0, ("event", "hit"); `attrs["units"]` has the units. Of
-    conditions and hits' fields of one name, as `energy`, the hit's is called `hit_energy`. Showers
-    without a hit have no row. Raises CaloganError where pandas is not installed.
+    The index counts showers and hits from 0, ("event", "hit"); `attrs["units"]` has the units,
+    `attrs["labels"]` the values and names of labels. Of conditions and hits' fields of one name, as
+    `energy`, the hit's is called `hit_energy`. Showers without a hit have no row, and which cells
+    are dead stays behind. Raises CaloganError where pandas is not installed.
     """
     pd = _imported("pandas")
     counts, hits = _hits(showers)
@@ -190,6 +222,7 @@ def to_pandas(showers: Showers) -> Any:
     index = [events, np.arange(len(events)) - np.repeat(first, counts)]
     table = pd.DataFrame(columns, pd.MultiIndex.from_arrays(index, names=["event", "hit"]))
     table.attrs["units"] = units
+    table.attrs["labels"] = {name: label.to_dict() for name, label in showers.labels.items()}
     return table
 
 
@@ -221,6 +254,9 @@ def from_pandas(table: Any, geometry: Geometry) -> Showers:
         columns[name] = ak.with_parameter(values[first], "unit", units.get(name, ""))
     if not hits:
         raise CaloganError(f"the table has columns {[*table.columns]}, none of them of hits")
+    for name, label in table.attrs.get("labels", {}).items():
+        if name in columns:
+            columns[name] = ak.with_parameter(columns[name], "label", label)
     grouped = ak.unflatten(ak.zip(hits), counts)
     return from_awkward(ak.zip({**columns, "hits": grouped}, depth_limit=1), geometry)
 
@@ -315,17 +351,43 @@ def _sample(generator: Sampler, conditions: Mapping[str, ArrayLike], n: int, see
         {c.name: nothing[:, 0] for c in generator.conditions},
         generator.geometry,
         units={c.name: c.unit for c in generator.conditions},
+        labels=labels_of(generator.conditions),
     )
 
 
 def _columns(showers: Showers) -> dict[str, tuple[NDArray[Any], str]]:
     """What a shower has beside its hits: name to values (n,) and unit."""
     found = {name: (values, showers.unit(name)) for name, values in showers.conditions.items()}
-    if taken := found.keys() & {"hits", "weight"}:
+    if taken := found.keys() & {"hits", "weight", "dead"}:
         raise CaloganError(f"a condition is called '{taken.pop()}', which means something else")
     if showers.weights is not None:
         found["weight"] = (showers.weights, "")
     return found
+
+
+def _dead(showers: Showers) -> tuple[NDArray[np.int64], NDArray[np.int32]] | None:
+    """Number of dead cells of each shower, (n,), and all their voxels; None if none are known."""
+    if showers.dead is None:
+        return None
+    rows, voxels = np.nonzero(showers.dead)
+    return np.bincount(rows, minlength=len(showers)), voxels.astype(np.int32)
+
+
+def _dead_from(events: ak.Array, geometry: Geometry) -> NDArray[np.bool_] | None:
+    """The cells that records call dead, (n, n_voxels); None if they do not say."""
+    import awkward as ak
+
+    if "dead" not in ak.fields(events):
+        return None
+    voxels = _numbers(ak.flatten(events["dead"], axis=1), "dead")
+    if voxels.size and not 0 <= voxels.min() <= voxels.max() < geometry.n_voxels:
+        raise CaloganError(
+            f"dead has voxels {voxels.min()} to {voxels.max()}, geometry '{geometry.name}' has 0 "
+            f"to {geometry.n_voxels - 1}"
+        )
+    dead = np.zeros((len(events), geometry.n_voxels), np.bool_)
+    dead[np.repeat(np.arange(len(events)), ak.to_numpy(ak.num(events["dead"]))), voxels] = True
+    return dead
 
 
 def _hits(showers: Showers) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
@@ -363,7 +425,7 @@ def _numbers(values: ak.Array, what: str) -> NDArray[Any]:
         found: NDArray[Any] = np.asarray(ak.to_numpy(values, allow_missing=False))
     except (ValueError, TypeError) as error:
         raise wrong from error
-    whole = what in ("hits.voxel", "hits.layer")
+    whole = what in ("hits.voxel", "hits.layer", "dead")
     if found.ndim != 1 or found.dtype.kind not in ("iu" if whole else "iuf"):
         raise wrong
     finite = np.isfinite(found)

@@ -10,8 +10,9 @@
 
 Every function takes `Showers`, or a mapping of names to them, in which the others are held against
 the first; returns a `matplotlib.figure.Figure`; and draws into axes of yours where you give them.
-Showers count as they are: apply the readout threshold first, to all (`Showers.apply_threshold`),
-and make cells that are dead in one sample dead in the others (`Showers.without`).
+Showers count as they are: apply the readout threshold first, to all (`Showers.apply_threshold`).
+Cells that are dead in a shower of one sample count as dark in all samples, which must then be of
+the same conditions, shower by shower; `event` alone shows what each has.
 
 Figures look as the matplotlib style in force says: `drawing()` is the house's, `drawing("ATLAS")`
 one of mplhep's, and without it your own holds. They belong to no window, so none stays open.
@@ -79,7 +80,7 @@ def spectra(
     CaloganError : an observable is not known (all are listed), geometries differ, or there are not
         as many axes as names
     """
-    found = _samples(samples)
+    found = _compared(samples)
     figure, grid = _panels(len(names), len(found) > 1, axes, "observable")
     by_sample = [observables.named(showers, names) for showers in found.values()]
     for panel, shown in zip(grid, zip(*by_sample, strict=True), strict=True):
@@ -108,7 +109,7 @@ def profiles(
     CaloganError : a profile is not known (all are listed), geometries differ, or there are not as
         many axes as names
     """
-    found = _samples(samples)
+    found = _compared(samples)
     geometry = _geometry(found)
     if names is None:
         layers = {None, *panels.spread(geometry.n_layers, MAX_LAYERS)}
@@ -144,7 +145,7 @@ def averages(
     layers : positions; None: at most four, evenly spread
     axes : (n_layers, n_samples), one column more for the ratio of two; None: a new figure
     """
-    found = _samples(samples)
+    found = _compared(samples)
     geometry = _geometry(found)
     chosen = _layers(geometry, layers)
     means = {
@@ -232,6 +233,28 @@ def _samples(samples: Samples) -> Mapping[str, Showers]:
         raise CaloganError(f"{len(found)} samples, expected {len(panels.COLOURS)} at most")
     _geometry(found)
     return found
+
+
+def _compared(samples: Samples) -> Mapping[str, Showers]:
+    """The same with what is dead in a shower of any sample dead in all."""
+    found = _samples(samples)
+    masks = {name: s.dead for name, s in found.items() if s.dead is not None}
+    if len(found) == 1 or not masks:
+        return found
+    first, *others = found.values()
+    for name, other in zip([*found][1:], others, strict=True):
+        shared = first.conditions.keys() & other.conditions.keys()
+        if len(other) != len(first) or any(
+            not np.allclose(first.conditions[c], other.conditions[c], rtol=1e-6, atol=0)
+            for c in shared
+        ):
+            raise CaloganError(
+                f"'{next(iter(masks))}' has dead cells, but showers of '{name}' have other "
+                f"conditions than those of '{next(iter(found))}', so that it is not known which "
+                "cells to leave out; generate it with --like, one shower for each"
+            )
+    dead: NDArray[np.bool_] = np.logical_or.reduce([*masks.values()])
+    return {name: showers.without(dead) for name, showers in found.items()}
 
 
 def _geometry(found: Mapping[str, Showers]) -> Geometry:

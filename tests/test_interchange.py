@@ -16,7 +16,7 @@ import pytest
 import vector
 from helpers.evaluations import make_flat, rings
 from helpers.programs import GATED_MODEL
-from helpers.samples import make_showers
+from helpers.samples import make_labelled, make_showers
 from numpy.testing import assert_allclose, assert_array_equal
 
 from calogan import interchange, runner
@@ -250,3 +250,31 @@ def test_the_cpp_runner_makes_showers_of_momenta_too() -> None:
     (found,) = interchange.from_momenta(fast, photon, seed=3)
     made = fast.sample({"energy": np.hypot(1, 9), "theta": np.arctan2(1, 9)}, 3)
     assert_allclose(ak.sum(found.hits.energy), made.energies.sum(), rtol=1e-5)
+
+
+def test_labels_and_dead_cells_come_back(tmp_path: Path) -> None:
+    showers = make_labelled(30)
+    dead = np.random.default_rng(2).uniform(size=showers.energies.shape) < 0.1
+    dead[:5] = False
+    showers = showers.without(dead)
+    geometry = showers.geometry
+    events = interchange.to_awkward(showers)
+    assert_array_equal(ak.num(events.dead), dead.sum(axis=1))
+    pyarrow.parquet.write_table(interchange.to_arrow(showers), tmp_path / "a.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    frame = interchange.to_pandas(showers)
+    for found in (
+        interchange.from_awkward(events, geometry),
+        interchange.from_arrow(table, geometry),
+        interchange.from_pandas(frame, geometry),
+    ):
+        assert found.labels == showers.labels
+        assert_array_equal(found.conditions["particle"], showers.conditions["particle"])
+        assert_array_equal(found.energies, showers.energies)
+        assert found.conditions.keys() == showers.conditions.keys()
+        if found.dead is not None:
+            assert_array_equal(found.dead, dead)
+    assert found.dead is None  # a table of hits has no place for it
+    wrong = ak.with_field(events, ak.Array([[geometry.n_voxels]] * 30), "dead")
+    with pytest.raises(CaloganError, match=f"dead has voxels {geometry.n_voxels} to .*has 0 to"):
+        interchange.from_awkward(wrong, geometry)

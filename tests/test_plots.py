@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hist
 import matplotlib
@@ -227,3 +228,37 @@ def test_what_cannot_be_drawn_is_said(pair: dict[str, Showers], tmp_path: Path) 
     for message, call in wrong.items():
         with pytest.raises(CaloganError, match=message):
             call()
+
+
+def test_what_is_dead_in_one_sample_is_dark_in_all(pair: dict[str, Showers]) -> None:
+    real, fake = pair.values()
+    dead = np.random.default_rng(5).uniform(size=real.energies.shape) < 0.2
+    with_dead = {"Geant4": real.without(dead), "GAN": fake}
+    both = {"Geant4": real.without(dead), "GAN": fake.without(dead)}
+    for draw in (
+        lambda samples: plots.averages(samples, [0]).axes[1].collections[0].get_array(),
+        lambda samples: plots.profiles(samples, ["longitudinal"]).axes[0].containers[0].lines[0],
+        lambda samples: plots.spectra(samples, ["response"]).axes[1].patches[-1].get_path(),
+    ):
+        found, expected, plain = (_numbers(draw(s)) for s in (with_dead, both, pair))
+        np.testing.assert_array_equal(found, expected)
+        assert found.shape != plain.shape or (found != plain).any()
+    others = {"Geant4": real.without(dead), "GAN": fake.select(slice(None, None, -1))}
+    with pytest.raises(
+        CaloganError, match="'Geant4' has dead cells, but showers of 'GAN' have oth"
+    ):
+        plots.spectra(others)
+    plots.event(others)
+    plots.spectra(real.without(dead))
+
+
+def _numbers(drawn: Any) -> np.ndarray[Any, Any]:
+    if hasattr(drawn, "vertices"):
+        return np.asarray(drawn.vertices)
+    return np.ma.filled(drawn.get_ydata() if hasattr(drawn, "get_ydata") else drawn, -1.0)
+
+
+def test_events_say_their_labels_by_name() -> None:
+    showers = make_labelled(20, seed=2)
+    photon = int(np.flatnonzero(showers.conditions["particle"] == 22)[0])
+    assert "particle gamma (22)" in texts(plots.event(showers, photon))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from calogan import panels, style
 from calogan.checking.cells import dead_cells, hot_cells
 from calogan.checking.findings import Finding
 from calogan.checking.scan import Scan
+from calogan.conditions import Label
 from calogan.evaluation.pages import page
 from calogan.evaluation.report import svg
 from calogan.files import atomic_path
@@ -94,9 +96,28 @@ def _places(cells: NDArray[np.intp], scan: Scan) -> tuple[NDArray[np.float64], N
     return x, y
 
 
+def _by_value(
+    panel: Axes, label: Label, samples: Sequence[NDArray[np.float64]]
+) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+    """A label's values numbered from 0, and the bins of these, named below the panel.
+
+    What is none of its values is in the last bin, if there is such.
+    """
+    names, n = [*label.names], len(label.names)
+    found = [
+        np.where(label.covers(s), label.to_variables(s).argmax(axis=-1), n).astype(np.float64)
+        for s in samples
+    ]
+    if any((sample == n).any() for sample in found):
+        names.append("others")
+    panel.set_xticks(range(len(names)), names)
+    return found, np.arange(len(names) + 1, dtype=np.float64) - 0.5
+
+
 def _distributions(scans: Sequence[Scan]) -> Figure:
     """The visible fraction and every condition, each store's normalised to 1."""
     names = list(dict.fromkeys(name for scan in scans for name in scan.conditions))
+    labels = {name: label for scan in reversed(scans) for name, label in scan.labels.items()}
     quantities = [("visible fraction", [scan.fraction for scan in scans])]
     for name in names:
         unit = next((s.units[name] for s in scans if s.units.get(name)), "")
@@ -114,12 +135,16 @@ def _distributions(scans: Sequence[Scan]) -> Figure:
         edges = (
             np.geomspace(low, high, BINS + 1) if wide else np.histogram_bin_edges(together, BINS)
         )
+        if label in labels:
+            samples, edges = _by_value(panel, labels[label], samples)
+            wide = False
         for i, sample in enumerate(samples):
             counts, _ = np.histogram(sample, edges)
             panel.stairs(
                 counts / max(1, len(sample)), edges, color=(style.INK, *style.OTHERS)[i % 6]
             )
-        panel.set_xscale("log" if wide else "linear")
+        if wide:
+            panel.set_xscale("log")
         panel.set_xlabel(label)
         panel.set_ylabel("part of the showers")
     for panel in axes[len(quantities) :]:

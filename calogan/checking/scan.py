@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.conditions import Label
 from calogan.geometry import Geometry
 from calogan.reading import store
 from calogan.reading.store import StoreInfo
@@ -26,6 +27,8 @@ class Scan:
     geometry: Geometry
     units: Mapping[str, str]
     """Of the conditions."""
+    labels: Mapping[str, Label]
+    """The conditions that are labels, by name."""
     provenance: Mapping[str, Any]
     lit: NDArray[np.int64]
     """In how many showers each cell has energy, (n_voxels,)."""
@@ -97,6 +100,7 @@ def scan(
         Path(path),
         cells,
         dict(about.conditions),
+        about.labels,
         about.provenance,
         lit,
         read,

@@ -32,7 +32,7 @@ FormatOption = Annotated[
 ParticleOption = Annotated[
     str | None,
     typer.Option(
-        "--xml-particle",
+        "--xml-particle",  # --particle is a condition
         help="calochallenge: name in the binning XML, such as photon, electron, pion.",
     ),
 ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -14,10 +14,13 @@ from calogan.cli.shared import app, err, import_tensorflow_quietly, out, parse_b
 from calogan.errors import CaloganError, nearest
 
 if TYPE_CHECKING:
+    from calogan.conditions import Label
     from calogan.generating.generator import Generator
     from calogan.geometry import Geometry
     from calogan.showers import Showers
 
+Bands: TypeAlias = list[tuple[float, float]]
+"""What is asked for of a condition: inside any of them."""
 STORES = (".h5", ".hdf5")
 ROWS = 2000
 """Showers of a store that are read at a time."""
@@ -72,7 +75,8 @@ def plot(
         typer.Option(
             "--where",
             metavar="NAME=LOW:HIGH",
-            help="Only showers of these conditions; NAME=VALUE for one value. Repeatable.",
+            help="Only showers of these conditions; NAME=VALUE for one value, or a label's names, "
+            "as particle=e-,gamma. Repeatable.",
         ),
     ] = None,
     threshold: Annotated[
@@ -120,7 +124,7 @@ def plot(
     with plots.drawing(style):  # an unknown style is refused before anything is read
         samples, applied = _read(
             sources,
-            parse_bands(where or [], "--where", values=True),
+            where or [],
             max(number, event + 1) if kind is Kind.event else number,
             threshold,
             None if geometry is None else Geometry.load(geometry),
@@ -153,7 +157,7 @@ def _names(sources: Sequence[Path]) -> list[str]:
 
 def _read(
     sources: Sequence[Path],
-    where: Mapping[str, tuple[float, float]],
+    where: Sequence[str],
     number: int,
     threshold: float | None,
     geometry: Geometry | None,
@@ -162,6 +166,7 @@ def _read(
     """Showers of every source over one threshold, and that threshold in MeV."""
     from rich.status import Status
 
+    from calogan.conditions import labels_of
     from calogan.generating.generator import Generator
     from calogan.generating.reference import sample_like
     from calogan.reading import store
@@ -177,52 +182,43 @@ def _read(
     models = {path: Generator.load(path) for path in sources if path.suffix not in STORES}
     if geometry is None and models:
         geometry = next(iter(models.values())).geometry
+    labels = {k: v for model in models.values() for k, v in labels_of(model.conditions).items()}
     found: dict[Path, Showers] = {}
     with Status("reading", console=err) as status:
         for path in sources:
             if path not in models:
-                found[path] = _select(store.iterate(path, ROWS, geometry), where, number, path)
+                known = {**labels, **store.info(path).labels}
+                bands = _bands(where, known)
+                found[path] = _select(store.iterate(path, ROWS, geometry), bands, number, path)
         like = next(iter(found.values()), None)
         for path, generator in models.items():
             status.update(f"generating with {path.name}")
             if like is None:
-                found[path] = _generate(generator, where, number, seed)
+                bands = _bands(where, labels_of(generator.conditions))
+                found[path] = _generate(generator, bands, number, seed)
             else:
                 found[path] = sample_like(generator, like, seed)
-    known = [generator.readout_threshold for generator in models.values()]
-    known += [float(s.provenance.get("readout_threshold_MeV", 0.0)) for s in found.values()]
-    applied = max(known) if threshold is None else threshold
-    samples = _without_dead([found[path] for path in sources])
-    return [showers.apply_threshold(applied) for showers in samples], applied
+    cuts = [generator.readout_threshold for generator in models.values()]
+    cuts += [float(s.provenance.get("readout_threshold_MeV", 0.0)) for s in found.values()]
+    applied = max(cuts) if threshold is None else threshold
+    return [found[path].apply_threshold(applied) for path in sources], applied
 
 
-def _without_dead(samples: list[Showers]) -> list[Showers]:
-    """What is dead in one sample made so in all, if they are at the same conditions."""
-    import numpy as np
-
-    first, *others = samples
-    if all(showers.dead is None for showers in samples):
-        return samples
-    for other in others:
-        if other.geometry != first.geometry:
-            return samples  # which cannot be drawn together
-        if len(other) != len(first) or any(
-            name in other.conditions and not np.array_equal(values, other.conditions[name])
-            for name, values in first.conditions.items()
-        ):
-            err.print(
-                "only the sources that mark dead cells have them dark: showers of the others are "
-                "not at the same conditions, one by one, so compare cells and energies with care",
-                soft_wrap=True,
-            )
-            return samples
-        first = first.without(other.dead)
-    return [showers.without(first.dead) for showers in samples]
+def _bands(options: Sequence[str], labels: Mapping[str, Label]) -> dict[str, Bands]:
+    """Read --where: the ranges that are asked for, and of labels a value for each name."""
+    found: dict[str, Bands] = {}
+    for option in options:
+        name, _, text = (part.strip() for part in option.partition("="))
+        if name in found:
+            raise CaloganError(f"--where {option}: '{name}' is asked for already, expected once")
+        if name in labels and ":" not in text:
+            found[name] = [(v, v) for v in labels[name].to_values(text.split(",")).tolist()]
+        else:
+            found[name] = [*parse_bands([option], "--where", values=True).values()]
+    return found
 
 
-def _generate(
-    generator: Generator, where: Mapping[str, tuple[float, float]], number: int, seed: int
-) -> Showers:
+def _generate(generator: Generator, where: Mapping[str, Bands], number: int, seed: int) -> Showers:
     """Showers at conditions drawn from the trained range, or from `where`."""
     from calogan.cli.generating import drawn_conditions
     from calogan.conditions import Label
@@ -231,10 +227,10 @@ def _generate(
     asked = {}
     for c in generator.conditions:
         if isinstance(c, Label):
-            low, high = where.get(c.name, (-math.inf, math.inf))
-            asked[c.name] = [float(value) for value in c.values if low <= value <= high]
+            bands = where.get(c.name, [(-math.inf, math.inf)])
+            asked[c.name] = [float(v) for v in c.values if any(a <= v <= b for a, b in bands)]
         else:
-            asked[c.name] = [*where.get(c.name, (c.low, c.high))]
+            asked[c.name] = [*where.get(c.name, [(c.low, c.high)])[0]]
         if not asked[c.name]:
             raise CaloganError(f"--where {c.name}: the generator takes {c.span}")
     values = drawn_conditions(generator, asked, number, seed)
@@ -242,7 +238,7 @@ def _generate(
 
 
 def _select(
-    parts: Iterator[Showers], where: Mapping[str, tuple[float, float]], number: int, path: Path
+    parts: Iterator[Showers], where: Mapping[str, Bands], number: int, path: Path
 ) -> Showers:
     """The first showers of a store whose conditions are asked for, at most so many."""
     import numpy as np
@@ -254,17 +250,24 @@ def _select(
     for part in parts:
         _check_known(where, part.conditions, str(path))
         wanted = np.ones(len(part), np.bool_)
-        for name, (low, high) in where.items():
-            # Stores keep single precision: 0.1 is not among its numbers.
-            slack = 1e-6 * max(abs(low), abs(high))
-            values = part.conditions[name]
-            wanted &= (values >= low - slack) & (values <= high + slack)
+        for name, bands in where.items():
+            inside = np.zeros(len(part), np.bool_)
+            for low, high in bands:
+                # Stores keep single precision: 0.1 is not among its numbers.
+                slack = 1e-6 * max(abs(low), abs(high))
+                values = part.conditions[name]
+                inside |= (values >= low - slack) & (values <= high + slack)
+            wanted &= inside
         kept.append(part.select(np.flatnonzero(wanted)[:missing]))
         missing -= len(kept[-1])
         if not missing:
             break
     if missing == number:
-        asked = ", ".join(f"{name}={low:g}:{high:g}" for name, (low, high) in where.items())
+        asked = ", ".join(
+            f"{name}={low:g}" if low == high else f"{name}={low:g}:{high:g}"
+            for name, bands in where.items()
+            for low, high in bands
+        )
         raise CaloganError(f"no shower of {path} has {asked}; `calogan inspect` says its ranges")
     return Showers.concatenate(kept)
 

@@ -21,7 +21,7 @@ from calogan.evaluation.compare_samples import MIN_SHOWERS, Progress, compare_sa
 from calogan.evaluation.hold_out import bands_to_study, study
 from calogan.evaluation.results import Evaluation, Refinement
 from calogan.files import atomic_path
-from calogan.generating.generator import Generator
+from calogan.generating.generator import Generator, dead_named_by
 from calogan.generating.reference import load_reference, sample_like
 from calogan.reading import store
 from calogan.reweighting.files import load_refiner
@@ -161,9 +161,27 @@ def _independence(
         trained_on = generator.identity["inputs_sha256"]
         note = check_independent(trained_on, showers.provenance, reference)
         return f"{note} {left_out}" if n_dropped else note
+    _check_recognised(generator, showers.provenance, reference)
     if n_dropped:
         return left_out
     return f"None of the {n_all} reference showers was used in training or validation."
+
+
+def _check_recognised(
+    generator: Generator, made_by: Mapping[str, Any], reference: str | Path
+) -> None:
+    """Refuse showers that the generator may have seen with other cells dead: their content differs.
+
+    Raises CaloganError if they are of its files, by other dead cells.
+    """
+    trained = generator.identity
+    shared = {*trained["inputs_sha256"]} & {*made_by.get("inputs_sha256", [])}
+    if shared and trained["dead_in_training"] != dead_named_by(made_by):
+        raise CaloganError(
+            f"{reference} is of {len(shared)} files that the generator was trained on, but other "
+            "cells are dead in it, so showers of the training are not recognised; voxelize other "
+            "files, or these with the dead cells of the training"
+        )
 
 
 def _timed_sample(generator: Generator, showers: Showers, seed: int) -> tuple[Showers, float]:
@@ -215,9 +233,11 @@ def _load_beside(
             "--beside, or evaluate a run of `calogan train CARD --hold-out NAME=LOW:HIGH`"
         )
     other = Generator.load(beside)
+    made_by = store.info(reference).provenance
     if other.seen_events is None:
-        about = store.info(reference)
-        check_independent(other.identity["inputs_sha256"], about.provenance, reference)
+        check_independent(other.identity["inputs_sha256"], made_by, reference)
+    else:
+        _check_recognised(other, made_by, reference)
     return other
 
 

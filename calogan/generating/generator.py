@@ -39,7 +39,8 @@ class Generator:
     """Sorted fingerprints of the showers it was trained and validated on; None if not known."""
     identity: Mapping[str, Any]
     """Of the model, for provenance: "model" (its path), "weights_sha256", and "inputs_sha256", the
-    hashes of the ROOT files it was trained on, as far as they are known."""
+    hashes of the ROOT files it was trained on, as far as they are known; of a run
+    "dead_in_training" besides, by what their dead cells were named."""
     hold_out: Mapping[str, tuple[float, float]]
     """Bands of conditions, low <= value < high, that its training held out."""
     network: Network = field(repr=False)
@@ -143,6 +144,12 @@ def weights_sha256(weights: Sequence[NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
+def dead_named_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """By what the dead cells of a store were named when it was voxelized."""
+    branch = provenance.get("input", {}).get("dead_branch")
+    return {"cells": list(provenance.get("dead", [])), "branch": branch}
+
+
 def _from_run(path: Path) -> Generator:
     from calogan.networks.generator import latent_sizes, voxel_fractions  # imports Keras
 
@@ -150,6 +157,7 @@ def _from_run(path: Path) -> Generator:
     card = run.card()
     model = run.load_generator()
     geometry = card.build_geometry()
+    made_from = run.training()["store_provenance"]
 
     def network(latent: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         return voxel_fractions(model, geometry, latent, inputs)
@@ -164,7 +172,8 @@ def _from_run(path: Path) -> Generator:
         {
             "model": str(path),
             "weights_sha256": weights_sha256(model.get_weights()),
-            "inputs_sha256": run.training()["store_provenance"].get("inputs_sha256", []),
+            "inputs_sha256": made_from.get("inputs_sha256", []),
+            "dead_in_training": dead_named_by(made_from),
         },
         card.data.hold_out,
         network,

@@ -21,7 +21,8 @@ class Value(NamedTuple):
         """As "0.9987 ± 0.0012": two digits of the uncertainty, and the value's to match."""
         if not np.isfinite(self.value):
             return "unknown"
-        if not (np.isfinite(self.uncertainty) and self.uncertainty > 0):
+        # Less than the rounding of double precision is no uncertainty.
+        if not (np.isfinite(self.uncertainty) and self.uncertainty > 1e-15 * abs(self.value)):
             return f"{self.value:.4g}"
         decimals = max(0, 1 - int(np.floor(np.log10(self.uncertainty))))
         return f"{self.value:.{decimals}f} ± {self.uncertainty:.{decimals}f}"

@@ -11,10 +11,12 @@ import h5py
 import numpy as np
 import pytest
 from helpers.rootfiles import SAMPLE
+from helpers.samples import make_labelled
 
 from calogan.card.loading import load_card
 from calogan.checking.cells import dark_layers, dead_cells, hot_cells
 from calogan.checking.findings import Finding, check
+from calogan.checking.page import _distributions
 from calogan.checking.scan import scan
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
@@ -248,3 +250,20 @@ def test_a_scan_in_pieces_is_the_whole(sample: Path, monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(pieces.energy, whole.energy, rtol=1e-12)
     np.testing.assert_array_equal(pieces.conditions["theta"], whole.conditions["theta"])
     assert pieces.outside == pytest.approx(whole.outside)
+
+
+def test_labels_are_drawn_by_name(tmp_path: Path) -> None:
+    showers = make_labelled(60)
+    store.save(showers, tmp_path / "a.h5")
+    others = {**showers.conditions, "particle": np.full(60, 13, np.float32)}
+    store.save(replace(showers, conditions=others), tmp_path / "b.h5")
+    one, two = (scan(tmp_path / name) for name in ("a.h5", "b.h5"))
+    for scans, names in (([one], ["e-", "gamma"]), ([one, two], ["e-", "gamma", "others"])):
+        figure = _distributions(scans)
+        panel = next(axes for axes in figure.axes if axes.get_xlabel() == "particle")
+        assert [tick.get_text() for tick in panel.get_xticklabels()] == names
+        photons = (showers.conditions["particle"] == 22).mean()
+        shown = panel.patches[0].get_data().values
+        np.testing.assert_allclose(shown[:2], [1 - photons, photons])
+        if len(scans) == 2:
+            np.testing.assert_array_equal(panel.patches[1].get_data().values, [0, 0, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import h5py
 import numpy as np
 import pytest
 from helpers.programs import GATED_MODEL
-from helpers.samples import make_showers
+from helpers.samples import make_labelled, make_showers
 from typer.testing import CliRunner
 
 from calogan import cli, plots
 from calogan.errors import CaloganError
 from calogan.generating.generator import Generator
+from calogan.generating.reference import sample_like
 from calogan.reading import store
 from calogan.showers import Showers
 
@@ -69,31 +71,6 @@ def test_real_beside_generated(
     np.testing.assert_array_equal(fake.conditions["energy"], real.conditions["energy"])
     assert threshold > 0
     assert min(s.energies[s.energies > 0].min() for s in (real, fake)) >= np.float32(threshold)
-
-
-def test_dead_cells_are_dark_in_what_is_held_against_them(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = drawn(monkeypatch, "averages")
-    real = store.load(made)
-    dead = np.zeros(real.energies.shape, np.bool_)
-    dead[::2, 3] = True
-    path, other = tmp_path / "dead.h5", tmp_path / "other.h5"
-    units = [("energy", "GeV"), ("theta", "rad")]
-    store.save(real.without(dead), path, units)
-    found = calogan("averages", path, GATED_MODEL, "-o", tmp_path / "a.png")
-    assert found.exit_code == 0 and "dead cells" not in found.output, found.output
-    for showers in calls[-1].values():
-        np.testing.assert_array_equal(showers.energies[::2, 3], 0)
-    assert showers.energies[1::2, 3].any() and showers.energies[::2, 2].any()
-    # Of showers at other conditions nobody can say in which a cell is dead.
-    store.save(real.select(slice(5, None)), other, units)
-    found = calogan("averages", path, other, "-o", tmp_path / "a.png")
-    assert found.exit_code == 0 and "only the sources that mark dead cells" in found.output
-    assert calls[-1]["other"].energies[:, 3].all()
-    store.save(make_showers(60), other)
-    found = calogan("averages", path, other, "-o", tmp_path / "a.png")
-    assert isinstance(found.exception, CaloganError) and "geometries" in str(found.exception)
 
 
 def test_a_model_alone_draws_its_conditions(
@@ -160,6 +137,7 @@ def test_a_bare_file_takes_the_geometry_of_a_model_or_a_file(made: Path, tmp_pat
         (["spectra", "real.h5", "--where", "energy=a"], "NAME=LOW:HIGH or NAME=VALUE, such as --w"),
         (["event", "real.h5", "--event", "60"], "real has 60 showers, so there is no event 60"),
         (["spectra", "showers.csv"], "showers.csv is CSV, which says neither"),
+        (["spectra", "real.h5", "--where", "theta=0", "--where", "theta=1"], "asked for already"),
         (["spectra", "nowhere.h5"], "no file"),
     ],
 )
@@ -185,3 +163,43 @@ def test_errors_say_what_to_do(
 def test_help_shows_its_examples_as_they_are_typed() -> None:
     found = calogan("--help")
     assert "--show 'width_x[front]' --where" in " ".join(found.output.split())
+
+
+def test_labels_are_chosen_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.save(make_labelled(60, seed=3), tmp_path / "real.h5")
+    calls = drawn(monkeypatch, "event")
+    for asked, codes in (("gamma", {22}), ("22", {22}), ("e-,gamma", {11, 22}), ("11:11", {11})):
+        options = ["--where", f"particle={asked}", "-o", tmp_path / "a.svg"]
+        assert calogan("event", tmp_path / "real.h5", *options).exit_code == 0
+        assert set(calls[-1]["real"].conditions["particle"]) == codes
+    found = calogan(
+        "event", tmp_path / "real.h5", "--where", "particle=pi+", "-o", tmp_path / "b.svg"
+    )
+    assert re.search(
+        r"'particle' is .*pi\+.*, expected among e- \(11\), gamma", str(found.exception)
+    )
+    found = calogan(
+        "event", tmp_path / "real.h5", "--where", "particle=13", "-o", tmp_path / "b.svg"
+    )
+    assert re.search(r"no shower of .*real.h5 has particle=13;", str(found.exception))
+
+
+def test_a_model_is_as_dark_as_the_store(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showers = store.load(made)
+    dead = np.zeros(showers.energies.shape, np.bool_)
+    dead[::2, :3] = True
+    store.save(showers.without(dead), tmp_path / "dead.h5")
+    kept: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        plots.panels, "averages", lambda figure, grid, means, *rest: kept.append(means)
+    )
+    options = ["--threshold", "0", "-o", tmp_path / "a.svg"]
+    found = calogan("averages", tmp_path / "dead.h5", GATED_MODEL, *options)
+    assert found.exit_code == 0, found.exception
+    generated = kept[0][Path(GATED_MODEL).stem][0]
+    like = sample_like(Generator.load(GATED_MODEL), store.load(tmp_path / "dead.h5"), 1)
+    expected = np.where(dead, 0, like.energies).mean(axis=0)
+    np.testing.assert_allclose(generated, expected, rtol=1e-5)
+    assert (expected < like.energies.mean(axis=0)).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from helpers.evaluations import make_pair, quick, rings
 from calogan.conditions import Condition
 from calogan.errors import CaloganError
 from calogan.evaluation.evaluate import check_independent, evaluate_files, evaluate_run
+from calogan.generating.generator import dead_named_by
 from calogan.reading import store
 from calogan.showers import Showers
 
@@ -102,6 +104,28 @@ def test_a_run_is_judged_on_events_it_has_not_seen(
     generator.geometry = rings(1)
     with pytest.raises(CaloganError, match=r"has geometry 'small' .* makes 'rings' with 12"):
         run_on(stores[0], generator, tmp_path)
+
+
+def test_showers_of_the_training_with_other_dead_cells_are_refused(
+    stores: tuple[Path, Path], tmp_path: Path
+) -> None:
+    showers = store.load(stores[0])
+    by_card = [{"cells": [1], "pattern": None}]
+    made_by = {**showers.provenance, "inputs_sha256": ["a", "b"], "dead": by_card}
+    again = tmp_path / "again.h5"
+    store.save(replace(showers, provenance=made_by), again)
+    generator = fake_generator(stores)
+    generator.seen_events = np.zeros(0, np.uint64)
+    no_cells = {"cells": [], "branch": None}
+    generator.identity = {"inputs_sha256": ["b"], "dead_in_training": no_cells}
+    with pytest.raises(CaloganError, match=r"again\.h5 is of 1 files .* but other cells are dead"):
+        run_on(again, generator, tmp_path)
+    for identity in (
+        {"inputs_sha256": ["b"], "dead_in_training": dead_named_by(made_by)},
+        {"inputs_sha256": ["c"], "dead_in_training": no_cells},
+    ):
+        generator.identity = identity
+        assert run_on(again, generator, tmp_path)["n_dropped"] == 0
 
 
 def test_dead_cells_of_the_reference_are_in_the_note(

@@ -17,6 +17,7 @@ from calogan.metrics.statistics import UNKNOWN, Value
         (Value(0.99871, 0.0012), "0.9987 ± 0.0012"),
         (Value(1234.6, 21.0), "1235 ± 21"),
         (Value(1.0, 0.0), "1"),
+        (Value(0.25, 1e-24), "0.25"),
         (UNKNOWN, "unknown"),
         (Value(2.5, math.nan), "2.5"),
     ],
