@@ -21,7 +21,7 @@ def reference_of(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> d
     (n_voxels,); "spread": how its conditions are distributed, so that showers can be drawn alike;
     "bins": mean and resolution of the response in bins of the energy; None where there are labels.
     Raises CaloganError if the evaluation is of another calorimeter, lacks a condition of the
-    generator, has it in another unit, or is at another readout threshold.
+    generator, has it in another unit, is at another readout threshold, or has dead cells.
     """
     try:
         return _reference(metrics, model, where)
@@ -47,6 +47,12 @@ def _reference(metrics: Mapping[str, Any], model: ModelFile, where: Path) -> dic
             f"{where} has the conditions {_words(found)}, {model.where} takes "
             f"{_words({c.name: _kind_of(c) for c in model.conditions})}; give the evaluation of "
             "this generator"
+        )
+    if settings.get("dead_cells"):
+        raise CaloganError(
+            f"{where} counts {settings['dead_cells']:.2%} of the cells as dark, for they were dead "
+            "in full simulation, so its averages are not those of the page's showers; evaluate "
+            "with a store that has no dead cells"
         )
     if settings["threshold_MeV"] != model.readout_threshold:
         raise CaloganError(

@@ -68,6 +68,7 @@ WRONG: list[tuple[tuple[str, ...], Any, str]] = [
     (("average_shower", "reference", "value"), [1.0], "with 1 voxels"),
     (("conditions", "theta", "unit"), "deg", "has the conditions energy in GeV, theta in deg"),
     (("settings", "threshold_MeV"), 0.5, "threshold of 0.5 MeV, .* has 0.3 MeV"),
+    (("settings", "dead_cells"), 0.006, "counts 0.60% of the cells as dark, .* no dead cells"),
     (("observables",), {}, "is damaged: KeyError"),
     (("calogan_metrics",), 0, "no metrics.json of this version"),
 ]
