@@ -75,9 +75,9 @@ def campaign(
 
       calogan campaign endcap.toml --out build/endcap --workers 4
 
-      calogan campaign endcap.toml --out /shared/endcap --cluster slurm --workers 100
+      calogan campaign endcap.toml --out /scratch/endcap --cluster slurm --workers 100
 
-      calogan campaign endcap.toml --out /shared/endcap --cluster tcp://head:8786
+      calogan campaign endcap.toml --out /scratch/endcap --cluster tcp://head:8786
     """
     from calogan.campaigns.plan import load_campaign
     from calogan.campaigns.run import members_of, run_campaign
