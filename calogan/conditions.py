@@ -311,12 +311,9 @@ def condition_columns(
     call it. Raises CaloganError if a condition is missing, unknown, not finite, or outside the
     trained range.
     """
-    known = {c.name: c for c in conditions}
-    numbers = {
-        name: known[name].to_values(value) if name in known else value
-        for name, value in given.items()
-    }
-    columns = broadcast_columns([*known], numbers, generator)
+    labels = labels_of(conditions)
+    numbers = {n: labels[n].to_values(v) if n in labels else v for n, v in given.items()}
+    columns = broadcast_columns([c.name for c in conditions], numbers, generator)
     for condition in conditions:
         condition.check(columns[condition.name], allow_extrapolation)
     return columns
