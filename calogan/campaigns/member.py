@@ -29,6 +29,7 @@ from calogan.evaluation.evaluate import evaluate_run
 from calogan.exporting.native import export_run
 from calogan.files import locked, read_text, write_json
 from calogan.reading import store
+from calogan.reading.hdf5 import SUFFIXES
 from calogan.reading.pipeline import voxelize_files
 from calogan.reading.root_file import expand_files
 from calogan.training.loop import Progress, train
@@ -271,13 +272,15 @@ def _is_of(output: Path, files: Sequence[str]) -> bool:
     made = output.stat().st_mtime_ns
     if any(source.stat().st_mtime_ns > made for source in sources):
         return False
+    if store_of(files):
+        return True
     read = store.info(output).provenance.get("files", [])
-    return store_of(files) or [file["path"] for file in read] == [str(path) for path in sources]
+    return [file["path"] for file in read] == [str(path) for path in sources]
 
 
 def store_of(files: Sequence[str]) -> bool:
     """Whether the input is a store, not ROOT files."""
-    return len(files) == 1 and Path(files[0]).suffix in (".h5", ".hdf5")
+    return len(files) == 1 and Path(files[0]).suffix in SUFFIXES
 
 
 def _select(path: Path, output: Path, conditions: Sequence[AnyCondition]) -> bool:

@@ -99,12 +99,13 @@ def evaluate(
         study_table,
         summary_table,
     )
+    from calogan.reading.hdf5 import SUFFIXES
 
     import_tensorflow_quietly()
     options: dict[str, Any] = {"seed": seed, "classifier": classifier.value}
     with Status("evaluating", console=err) as status:
         options["progress"] = lambda stage: status.update(f"evaluating: {escape(stage)}")
-        if run.suffix in (".h5", ".hdf5"):
+        if run.suffix in SUFFIXES:
             if hold_out or beside is not None:
                 raise CaloganError(
                     f"{run} is a store, of which it is not known what its generator was trained "

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Bands: TypeAlias = list[tuple[float, float]]
 """What is asked for of a condition: inside any of them."""
-STORES = (".h5", ".hdf5")
 ROWS = 2000
 """Showers of a store that are read at a time."""
 
@@ -170,6 +169,7 @@ def _read(
     from calogan.generating.generator import Generator
     from calogan.generating.reference import sample_like
     from calogan.reading import store
+    from calogan.reading.hdf5 import SUFFIXES
 
     for path in sources:
         if path.suffix == ".csv":
@@ -179,7 +179,7 @@ def _read(
             )
     if any(path.is_dir() for path in sources):
         import_tensorflow_quietly()
-    models = {path: Generator.load(path) for path in sources if path.suffix not in STORES}
+    models = {path: Generator.load(path) for path in sources if path.suffix not in SUFFIXES}
     if geometry is None and models:
         geometry = next(iter(models.values())).geometry
     labels = {k: v for model in models.values() for k, v in labels_of(model.conditions).items()}

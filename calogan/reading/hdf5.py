@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from calogan.errors import CaloganError
 from calogan.files import refuse_remote
 
+SUFFIXES = (".h5", ".hdf5")
+"""Of the names of HDF5 files."""
+
 
 @contextmanager
 def open_hdf5(path: str | Path) -> Iterator[h5py.File]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calogan.errors import CaloganError
+from calogan.reading.hdf5 import SUFFIXES
 from calogan.showers import Showers
 from calogan.writing.calochallenge import write_calochallenge, write_store
 from calogan.writing.csv_lines import write_csv
 from calogan.writing.root_trees import write_par04, write_trees
 from calogan.writing.target import Target
-
-HDF5 = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,12 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("store", HDF5, "a store like those of voxelize", write_store, holds_all=True),
+    Format("store", SUFFIXES, "a store like those of voxelize", write_store, holds_all=True),
     Format("csv", (".csv",), "a line for each cell with energy", write_csv),
     Format("root", (".root",), "a ROOT tree of hits, by a card's names", write_trees),
     Format(
         "calochallenge",
-        HDF5,
+        SUFFIXES,
         "CaloChallenge: a store in its order of voxels, and the binning XML beside it",
         write_calochallenge,
         holds_all=True,
